@@ -1,0 +1,21 @@
+"""Row blocks that bound working memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+# A block's working arrays stay near this size: large enough for matrix products to run at full
+# speed, small enough that the element-wise passes between them find the block in cache.
+BLOCK_BYTES = 1 << 24
+
+
+def row_blocks(n_rows: int, bytes_per_row: int, *, limit: int = BLOCK_BYTES) -> Iterator[slice]:
+    """Slices that cover ``range(n_rows)``, each with about ``limit`` bytes of working memory."""
+    size = rows_per_block(bytes_per_row, limit=limit)
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def rows_per_block(bytes_per_row: int, *, limit: int = BLOCK_BYTES) -> int:
+    """How many rows of that many bytes fit; at least one."""
+    return max(1, limit // max(1, bytes_per_row))

@@ -1,0 +1,106 @@
+"""What the user's targets become inside: signs, class codes, or plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+
+from .curvature import Array
+
+
+class TargetCoding(Protocol):
+    """User's y → what the loss reads."""
+
+    is_classification: ClassVar[bool]
+
+    def encode(self, y: Any, name: str) -> Array: ...
+    def codes(self, y: Any, name: str) -> Array: ...
+
+
+@dataclass(frozen=True)
+class ClassLabels:
+    """Labels of a classifier.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (C,)
+        The estimator's ``classes_``.
+    layout : {"signs", "codes"}
+        What the loss wants: signs ±1, one column for two classes and one per class (one-vs-rest)
+        for more; or the class codes 0 … C − 1.
+    """
+
+    classes: Array
+    layout: Literal["signs", "codes"]
+    is_classification: ClassVar[bool] = True
+
+    def codes(self, y: Any, name: str) -> Array:
+        """Positions of the labels in ``classes``, (n,).
+
+        Raises
+        ------
+        ValueError
+            For labels that the model has not been fitted on.
+        """
+        labels = column_or_1d(np.asarray(y))
+        if labels.dtype.kind == "f" and np.isnan(labels).any():
+            raise ValueError(f"{name} contains NaN; every row needs a label.")
+        seen, codes = np.unique(labels, return_inverse=True)
+        position = {label: k for k, label in enumerate(self.classes.tolist())}
+        unseen = [label for label in seen.tolist() if label not in position]
+        if unseen:
+            raise ValueError(
+                f"{name} contains labels that the model was not fitted on: {unseen[:5]}. "
+                f"It knows {self.classes.tolist()[:20]}. Drop these rows or map the labels."
+            )
+        return np.array([position[label] for label in seen.tolist()], dtype=np.intp)[
+            codes.reshape(-1)
+        ]
+
+    def encode(self, y: Any, name: str) -> Array:
+        """(n,) codes, or (n, 1) or (n, C) signs."""
+        codes = self.codes(y, name)
+        if self.layout == "codes":
+            return codes
+        positive = np.array([1]) if len(self.classes) == 2 else np.arange(len(self.classes))
+        return np.where(codes[:, None] == positive, 1.0, -1.0)
+
+
+@dataclass(frozen=True)
+class RealTargets:
+    """Targets of a regressor.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Number of columns.
+    """
+
+    n_outputs: int
+    is_classification: ClassVar[bool] = False
+
+    def codes(self, y: Any, name: str) -> Array:
+        """A regressor has no classes."""
+        raise TypeError("A regressor's targets have no class codes.")
+
+    def encode(self, y: Any, name: str) -> Array:
+        """(n, K), float64.
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinities, text, or another number of columns.
+        """
+        targets = check_array(
+            y, ensure_2d=False, dtype=np.float64, input_name=name, ensure_min_samples=0
+        )
+        targets = targets.reshape(len(targets), -1)
+        if targets.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"{name} has {targets.shape[1]} columns, but the model was fitted on "
+                f"{self.n_outputs}."
+            )
+        return np.asarray(targets)

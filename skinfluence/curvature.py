@@ -1,0 +1,133 @@
+"""Per-row curvature B = ∂²ℓ/∂z² of a loss, with the row weights folded in.
+
+Conventions
+-----------
+- n rows, K decision values per row, m directions at once.
+- ``matmul`` maps an (n, K, m) block of decision-value directions to (n, K, m).
+- ``to_dense`` returns (n, K, K). It is only ever called on blocks of rows: n × K × K for all rows
+  is what the structure is there to avoid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Curvature(Protocol):
+    """What the rest of the library asks of a curvature."""
+
+    @property
+    def n_outputs(self) -> int: ...
+    @property
+    def separable(self) -> bool: ...
+    def matmul(self, directions: Array) -> Array: ...
+    def to_dense(self) -> Array: ...
+    def scaled(self, weights: Array) -> Curvature: ...
+    def take(self, rows: Any) -> Curvature: ...
+    def largest_eigenvalues(self) -> Array: ...
+
+
+@dataclass(frozen=True)
+class DiagonalCurvature:
+    """Curvature of a loss that is a sum over outputs: B_i is diagonal.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n, K) or (n, 1)
+        The diagonals. One column for K > 1 outputs means that all outputs share it, and so
+        one factorisation.
+    n_outputs : int
+        K.
+    """
+
+    weights: Array
+    n_outputs: int
+    separable: bool = True
+
+    @property
+    def shared(self) -> bool:
+        """Whether all outputs have the same curvature."""
+        return self.weights.shape[1] == 1
+
+    def matmul(self, directions: Array) -> Array:
+        """B_i v_i for every row, (n, K, m)."""
+        return self.weights[:, :, None] * directions
+
+    def to_dense(self) -> Array:
+        """(n, K, K); for blocks of rows."""
+        diagonal = np.broadcast_to(self.weights, (len(self.weights), self.n_outputs))
+        return diagonal[:, :, None] * np.eye(self.n_outputs)
+
+    def scaled(self, weights: Array) -> DiagonalCurvature:
+        """Each row's curvature times its weight, (n, 1) or (n, K)."""
+        return DiagonalCurvature(self.weights * weights, self.n_outputs)
+
+    def take(self, rows: Any) -> DiagonalCurvature:
+        """The curvature of some rows."""
+        return DiagonalCurvature(self.weights[rows], self.n_outputs)
+
+    def largest_eigenvalues(self) -> Array:
+        """(n,), exact."""
+        return np.asarray(self.weights.max(axis=1))
+
+
+@dataclass(frozen=True)
+class SoftmaxCurvature:
+    """Curvature of the softmax loss on K = C − 1 contrasts, Qᵀ(diag(p) − p pᵀ)Q.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, C)
+    weights : ndarray of shape (n, 1)
+    contrasts : ndarray of shape (C, C − 1)
+        Q, orthonormal columns, each summing to zero.
+    """
+
+    probabilities: Array
+    weights: Array
+    contrasts: Array
+    separable: bool = False
+
+    @property
+    def n_outputs(self) -> int:
+        """K = C − 1."""
+        return int(self.contrasts.shape[1])
+
+    def matmul(self, directions: Array) -> Array:
+        """B_i v_i for every row, (n, C − 1, m); no C × C matrix per row is formed."""
+        dtype = directions.dtype
+        contrasts = self.contrasts.astype(dtype, copy=False)
+        probabilities = self.probabilities.astype(dtype, copy=False)
+        per_class = np.matmul(contrasts, directions)
+        mean = np.matmul(probabilities[:, None, :], per_class)
+        per_class -= mean
+        per_class *= (probabilities * self.weights.astype(dtype, copy=False))[:, :, None]
+        return np.matmul(contrasts.T, per_class)
+
+    def to_dense(self) -> Array:
+        """(n, C − 1, C − 1); for blocks of rows."""
+        projected = self.probabilities @ self.contrasts
+        scaled = self.probabilities[:, :, None] * self.contrasts
+        dense = np.matmul(self.contrasts.T, scaled)
+        dense -= projected[:, :, None] * projected[:, None, :]
+        dense *= self.weights[:, :, None]
+        return np.asarray(dense)
+
+    def scaled(self, weights: Array) -> SoftmaxCurvature:
+        """Each row's curvature times its weight, (n, 1)."""
+        return SoftmaxCurvature(self.probabilities, self.weights * weights, self.contrasts)
+
+    def take(self, rows: Any) -> SoftmaxCurvature:
+        """The curvature of some rows."""
+        return SoftmaxCurvature(self.probabilities[rows], self.weights[rows], self.contrasts)
+
+    def largest_eigenvalues(self) -> Array:
+        """(n,), an upper bound: Gershgorin on diag(p) − p pᵀ gives 2 max p(1 − p)."""
+        spread = self.probabilities * (1.0 - self.probabilities)
+        return np.asarray(2.0 * spread.max(axis=1) * self.weights[:, 0])

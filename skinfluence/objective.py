@@ -1,0 +1,130 @@
+"""The objective that a fitted estimator minimises: loss × predictor × penalty.
+
+    J(θ) = Σ_i s_i ℓ(y_i, z_i) + Ω(θ),   z_i = f(x_i; θ) ∈ R^K
+    ∇J  = vjp(s · r) + ∇Ω
+    ∇²J = vjp(s · B · jvp(·)) + ∇²Ω        (models linear in their parameters)
+
+Everything is in the sum convention. The paper's risk is R = J / n.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .blocks import row_blocks
+from .coding import TargetCoding
+from .curvature import Array, Curvature
+from .losses import Loss
+from .operators import HessianOperator
+from .penalties import L2
+from .predictors import LinearMap, LinearPredictor
+from .weighting import RowWeights
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A fitted estimator's objective on its training data, at its fitted parameters.
+
+    Parameters
+    ----------
+    loss : Loss
+    predictor : LinearPredictor
+    penalty : L2
+    theta : ndarray of shape (q, K)
+        The fitted parameters.
+    linear_map : LinearMap
+        Of the training rows.
+    y : ndarray
+        Training targets as the loss reads them.
+    weights : RowWeights
+    coding : TargetCoding
+        User's targets → what the loss reads.
+    """
+
+    loss: Loss
+    predictor: LinearPredictor
+    penalty: L2
+    theta: Array
+    linear_map: LinearMap
+    y: Array
+    weights: RowWeights
+    coding: TargetCoding
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows, n."""
+        return self.linear_map.n_rows
+
+    @property
+    def n_parameters(self) -> int:
+        """p."""
+        return self.linear_map.n_parameters
+
+    def decision_values(self, linear_map: LinearMap) -> Array:
+        """Z (rows, K) at the fitted parameters, float64."""
+        values = linear_map.jvp(self.theta.reshape(-1, 1))[:, :, 0]
+        return values.astype(np.float64)
+
+    @cached_property
+    def training_values(self) -> Array:
+        """Z of the training rows, (n, K)."""
+        return self.decision_values(self.linear_map)
+
+    @cached_property
+    def residuals(self) -> Array:
+        """R of the training rows, (n, K), not weighted."""
+        return self.loss.residual(self.y, self.training_values)
+
+    @cached_property
+    def curvature(self) -> Curvature:
+        """s_i B_i of the training rows."""
+        return self.curvature_with(self.weights.values)
+
+    def curvature_with(self, weights: Array) -> Curvature:
+        """B_i times other weights, (n, 1) or (n, K)."""
+        return self.loss.curvature(self.y, self.training_values).scaled(weights)
+
+    def value(self) -> float:
+        """J at the fitted parameters."""
+        losses = self.weighted_losses(self.training_values)
+        return float(losses.sum()) + self.penalty.value(self.theta)
+
+    def weighted_losses(self, decision_values: Array) -> Array:
+        """s_i ℓ_i, (n,)."""
+        losses = self.loss.value(self.y, decision_values)
+        return np.asarray(self.weights.values[:, 0] * losses)
+
+    def gradient(self, residuals: Array | None = None) -> Array:
+        """∇J (p,), or with other residuals in place of the fitted ones."""
+        residuals = self.residuals if residuals is None else residuals
+        total = self.penalty.gradient(self.theta).reshape(-1)
+        return total + self.sum_gradients(self.weights.values * residuals)[:, 0]
+
+    def sum_gradients(self, cotangents: Array) -> Array:
+        """Σ_i φ_i ⊗ c_i for (n, K) or a block (n, K, m) of cotangents: (p, m), float64.
+
+        In float64 also for float32 data: a gradient near 0 is a sum of large terms.
+        """
+        cotangents = cotangents.reshape(self.n_rows, self.linear_map.n_outputs, -1)
+        total = np.zeros((self.n_parameters, cotangents.shape[2]))
+        bytes_per_row = 8 * (self.linear_map.n_inputs + cotangents[0].size)
+        for rows in row_blocks(self.n_rows, bytes_per_row):
+            block = self.linear_map.take(rows)
+            block = LinearMap(
+                block.X.astype(np.float64, copy=False), block.n_outputs, block.constant
+            )
+            total += block.vjp(cotangents[rows])
+        return total
+
+    def hessian(self, weights: Array | None = None) -> HessianOperator:
+        """∇²J at the fitted parameters, or with other row weights."""
+        curvature = self.curvature if weights is None else self.curvature_with(weights)
+        return HessianOperator(self.linear_map, curvature, self.penalty.strength)
+
+    def row_curvature(self, rows: Any) -> Curvature:
+        """B_i of some training rows, not weighted."""
+        return self.loss.curvature(self.y[rows], self.training_values[rows])

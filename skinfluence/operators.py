@@ -1,0 +1,216 @@
+"""The Hessian ∇²J as an operator: products, dense blocks, sub-samples.
+
+    ∇²J v = vjp(s · B · jvp(v)) + ∇²Ω v + damping · v
+
+Everything is in the sum convention; ``damping`` here is what is added to the diagonal of ∇²J.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from .blocks import row_blocks
+from .curvature import Array, Curvature
+from .predictors import LinearMap
+
+GRAM_BLOCK_BYTES = 1 << 26
+
+
+class HessianOperator(LinearOperator):
+    """∇²J, symmetric positive semi-definite, of shape (p, p).
+
+    Parameters
+    ----------
+    linear_map : LinearMap
+        Parameters → decision values of the training rows.
+    curvature : Curvature
+        s_i B_i of each row.
+    diagonal : ndarray of shape (q, K) or (q, 1)
+        ∇²Ω; one column means that all outputs share it.
+    damping : float
+        Added to the diagonal.
+    """
+
+    def __init__(
+        self, linear_map: LinearMap, curvature: Curvature, diagonal: Array, damping: float = 0.0
+    ) -> None:
+        p = linear_map.n_parameters
+        super().__init__(dtype=linear_map.dtype, shape=(p, p))
+        self.linear_map = linear_map
+        self.curvature = curvature
+        self.damping = damping
+        self.diagonal = diagonal
+
+    @property
+    def n_outputs(self) -> int:
+        """K."""
+        return self.linear_map.n_outputs
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs per output, q."""
+        return self.linear_map.n_inputs
+
+    @property
+    def n_parameters(self) -> int:
+        """p."""
+        return self.linear_map.n_parameters
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows, n."""
+        return self.linear_map.n_rows
+
+    def penalty_diagonal(self) -> Array:
+        """∇²Ω + damping, (p, 1)."""
+        full = np.broadcast_to(self.diagonal, (self.n_inputs, self.n_outputs)) + self.damping
+        return full.reshape(-1, 1)
+
+    def _matmat(self, directions: Array) -> Array:
+        m = directions.shape[1]
+        result = self.penalty_diagonal().astype(self.dtype) * directions
+        bytes_per_row = self.dtype.itemsize * (self.n_outputs * m * 3 + 1)
+        for rows in row_blocks(self.n_rows, bytes_per_row):
+            block = self.linear_map.take(rows)
+            result += block.vjp(self.curvature.take(rows).matmul(block.jvp(directions)))
+        return result
+
+    def _matvec(self, direction: Array) -> Array:
+        return self._matmat(direction.reshape(-1, 1))
+
+    def _adjoint(self) -> HessianOperator:
+        return self
+
+    def damped(self, damping: float) -> HessianOperator:
+        """The same operator with this much more on the diagonal."""
+        return HessianOperator(
+            self.linear_map, self.curvature, self.diagonal, self.damping + damping
+        )
+
+    def rows(self, rows: Any, scale: float = 1.0) -> HessianOperator:
+        """The operator with the data term of some rows, times ``scale``; the penalty stays."""
+        curvature = self.curvature.take(rows)
+        return HessianOperator(
+            self.linear_map.take(rows),
+            curvature.scaled(np.full((len(curvature.largest_eigenvalues()), 1), scale)),
+            self.diagonal,
+            self.damping,
+        )
+
+    @property
+    def n_blocks(self) -> int:
+        """How many independent matrices ∇²J falls into, 1 or K.
+
+        A loss that is a sum over outputs makes ∇²J block-diagonal over outputs; when curvature
+        and penalty are the same for all, a single q × q matrix serves every output.
+        """
+        if not self.curvature.separable:
+            return 1
+        return 1 if self._shared else self.n_outputs
+
+    @property
+    def _shared(self) -> bool:
+        curvature_shared = bool(getattr(self.curvature, "shared", False))
+        return self.n_outputs == 1 or (curvature_shared and self.diagonal.shape[1] == 1)
+
+    @property
+    def block_size(self) -> int:
+        """Rows of each independent matrix: q where the loss is a sum over outputs, else p."""
+        return self.n_inputs if self.curvature.separable else self.n_parameters
+
+    def product_operations(self) -> float:
+        """Floating-point operations of one product with a vector."""
+        return 4.0 * self.n_rows * self.n_parameters * self.linear_map.density
+
+    def dense_operations(self) -> float:
+        """Floating-point operations of forming and factorising the independent matrices."""
+        pairs = (
+            self.n_blocks
+            if self.curvature.separable
+            else self.n_outputs * (self.n_outputs + 1) // 2
+        )
+        form = pairs * self.n_rows * (self.n_inputs * self.linear_map.density) ** 2
+        return form + self.n_blocks * self.block_size**3 / 3.0
+
+    def to_blocks(self, directions: Array) -> Array:
+        """(p, m) → (n_blocks, block size, ·): the layout of ``dense_blocks``."""
+        m = directions.shape[1]
+        by_output = directions.reshape(self.n_inputs, self.n_outputs, m).transpose(1, 0, 2)
+        if not self.curvature.separable:
+            return by_output.reshape(1, self.n_parameters, m)
+        if self._shared:
+            return directions.reshape(1, self.n_inputs, self.n_outputs * m)
+        return np.ascontiguousarray(by_output)
+
+    def from_blocks(self, blocks: Array) -> Array:
+        """Inverse of ``to_blocks``."""
+        if self.curvature.separable and self._shared:
+            return blocks.reshape(self.n_parameters, -1)
+        m = blocks.shape[2]
+        by_output = blocks.reshape(self.n_outputs, self.n_inputs, m)
+        return by_output.transpose(1, 0, 2).reshape(self.n_parameters, m)
+
+    def dense_blocks(self) -> Array:
+        """The independent matrices, (n_blocks, size, size), float64.
+
+        size is q where the loss is a sum over outputs, else p with outputs outermost.
+        """
+        if self.curvature.separable:
+            dense = self._separable_blocks()
+        else:
+            dense = self._coupled_block()
+        penalty = self.to_blocks(self.penalty_diagonal())[..., :1]
+        index = np.arange(dense.shape[1])
+        dense[:, index, index] += penalty[:, :, 0]
+        return dense
+
+    def _separable_blocks(self) -> Array:
+        blocks = np.zeros((self.n_blocks, self.n_inputs, self.n_inputs))
+        for rows in self._gram_rows():
+            weights = self.curvature.take(rows).weights  # type: ignore[attr-defined]
+            if self.n_blocks > 1:
+                weights = np.broadcast_to(weights, (len(weights), self.n_blocks))
+            for k, gram in enumerate(self.linear_map.take(rows).grams(weights)):
+                blocks[k] += gram
+        return blocks
+
+    def _coupled_block(self) -> Array:
+        first, second = np.triu_indices(self.n_outputs)
+        dense = np.zeros((self.n_outputs, self.n_inputs, self.n_outputs, self.n_inputs))
+        for rows in self._gram_rows():
+            weights = self.curvature.take(rows).to_dense()[:, first, second]
+            for k, h, gram in zip(
+                first, second, self.linear_map.take(rows).grams(weights), strict=True
+            ):
+                dense[k, :, h, :] += gram
+        for k, h in zip(first, second, strict=True):
+            if k != h:
+                dense[h, :, k, :] = dense[k, :, h, :]
+        return dense.reshape(1, self.n_parameters, self.n_parameters)
+
+    def _gram_rows(self) -> Any:
+        bytes_per_row = 8 * (self.n_inputs + self.n_outputs**2)
+        return row_blocks(self.n_rows, bytes_per_row, limit=GRAM_BLOCK_BYTES)
+
+    def to_dense(self) -> Array:
+        """∇²J as one (p, p) array in the parameters' own order, for tests and small models."""
+        return self.from_blocks(
+            np.matmul(self.dense_blocks(), self.to_blocks(np.eye(self.n_parameters)))
+        )
+
+    def main_diagonal(self) -> Array:
+        """Diagonal of ∇²J, (p,)."""
+        total = np.zeros((self.n_inputs, self.n_outputs))
+        for rows in row_blocks(self.n_rows, 8 * (self.n_inputs + self.n_outputs**2)):
+            dense = self.curvature.take(rows).to_dense()
+            weights = np.einsum("nkk->nk", dense)
+            total += self.linear_map.take(rows).weighted_squares(weights)
+        return (total + self.penalty_diagonal().reshape(total.shape)).reshape(-1)
+
+    def largest_eigenvalue_bound(self) -> float:
+        """Upper bound: Σ ‖φ_i‖² λ_max(s_i B_i) + the penalty's largest entry."""
+        data = self.linear_map.squared_norms() @ self.curvature.largest_eigenvalues()
+        return float(data) + float(self.penalty_diagonal().max())

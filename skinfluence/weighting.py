@@ -1,0 +1,131 @@
+"""Row weights s_i = sample_weight × class_weight, and what they become without a row."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from .curvature import Array
+
+# Newer scikit-learn lets "balanced" count rows by their sample weight in most estimators.
+BALANCED_COUNTS_SAMPLE_WEIGHT = (
+    "sample_weight" in inspect.signature(compute_class_weight).parameters
+)
+
+
+@dataclass(frozen=True)
+class RowWeights:
+    """Weights of the training rows in the objective.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of shape (n,)
+    """
+
+    sample_weight: Array
+
+    @cached_property
+    def values(self) -> Array:
+        """s, (n, 1), or (n, K) where the outputs weigh rows differently."""
+        return self.sample_weight[:, None]
+
+
+@dataclass(frozen=True)
+class ClassWeights(RowWeights):
+    """Row weights with given class weights.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,)
+        Class of each row.
+    class_weight : ndarray of shape (C,)
+    weighted_outputs : ndarray of shape (n, K), optional
+        1 where the class weight applies, else 0. liblinear weighs only the rows of class k in the
+        k-th of its one-vs-rest problems.
+    """
+
+    codes: Array
+    class_weight: Array
+    weighted_outputs: Array | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, C."""
+        return len(self.class_weight)
+
+    @cached_property
+    def values(self) -> Array:
+        """s, (n, 1) or (n, K)."""
+        return self.with_class_weight(self.class_weight)
+
+    def with_class_weight(self, class_weight: Array) -> Array:
+        """s for other class weights."""
+        rows = np.arange(len(self.codes))
+        return self.of_rows(rows, np.broadcast_to(class_weight, (len(rows), self.n_classes)))
+
+    def of_rows(self, rows: Array, class_weights: Array) -> Array:
+        """s of some rows, each with class weights of its own (rows, C): (rows, 1) or (rows, K)."""
+        own = class_weights[np.arange(len(rows)), self.codes[rows]][:, None]
+        if self.weighted_outputs is not None:
+            own = np.where(self.weighted_outputs[rows] > 0, own, 1.0)
+        return np.asarray(self.sample_weight[rows][:, None] * own)
+
+
+@dataclass(frozen=True)
+class BalancedWeights(ClassWeights):
+    """Row weights with ``class_weight="balanced"``: they change when a row goes.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n,)
+        What each row counts in its class: 1, or its sample weight.
+    """
+
+    counts: Array | None = None
+
+    def count(self, rows: Array) -> Array:
+        """What some rows count."""
+        return np.ones(len(rows)) if self.counts is None else self.counts[rows]
+
+    @cached_property
+    def class_totals(self) -> Array:
+        """Counted rows per class, (C,)."""
+        return np.bincount(
+            self.codes, weights=self.count(np.arange(len(self.codes))), minlength=self.n_classes
+        )
+
+    def class_weights_without(self, codes: Array, counts: Array) -> Array:
+        """Class weights without one row of each given class and count, (rows, C)."""
+        member = codes[:, None] == np.arange(self.n_classes)
+        left = self.class_totals - counts[:, None] * member
+        present = left > 1e-12 * self.class_totals
+        balanced = left.sum(axis=1, keepdims=True) / (
+            present.sum(axis=1, keepdims=True) * np.where(present, left, 1.0)
+        )
+        return np.asarray(np.where(present, balanced, self.class_weight))
+
+
+def row_weights(
+    sample_weight: Array,
+    class_weight: Any,
+    classes: Array,
+    codes: Array,
+    *,
+    balanced_counts_sample_weight: bool = BALANCED_COUNTS_SAMPLE_WEIGHT,
+    weighted_outputs: Array | None = None,
+) -> RowWeights:
+    """Row weights of a classifier, by scikit-learn's own rule for ``class_weight``."""
+    if class_weight is None:
+        return RowWeights(sample_weight)
+    if not isinstance(class_weight, str):
+        weights = compute_class_weight(class_weight, classes=classes, y=classes[codes])
+        return ClassWeights(sample_weight, codes, weights, weighted_outputs)
+    counts = sample_weight if balanced_counts_sample_weight else None
+    options = {"sample_weight": sample_weight} if balanced_counts_sample_weight else {}
+    weights = compute_class_weight(class_weight, classes=classes, y=classes[codes], **options)
+    return BalancedWeights(sample_weight, codes, weights, weighted_outputs, counts)
