@@ -1,0 +1,16 @@
+"""The only place that names scikit-learn's estimators."""
+
+from . import logistic, squared, svm
+from .dispatch import as_objective, linear_objective
+from .wrappers import fit_parameters, resolve, unwrap
+
+__all__ = [
+    "as_objective",
+    "fit_parameters",
+    "linear_objective",
+    "logistic",
+    "resolve",
+    "squared",
+    "svm",
+    "unwrap",
+]

@@ -1,0 +1,72 @@
+"""From what the user handed over to the final model: pipelines, searches, frozen estimators."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from sklearn import get_config
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+
+def resolve(estimator: Any) -> tuple[list[Any], Any]:
+    """Fitted transformers before the model, in order, and the fitted model itself."""
+    transformers, inner = unwrap(estimator)
+    if inner is estimator:
+        return transformers, inner
+    more, model = resolve(inner)
+    return transformers + more, model
+
+
+@singledispatch
+def unwrap(estimator: Any) -> tuple[list[Any], Any]:
+    """One layer less: the transformers it applies, and the estimator inside.
+
+    Anything with a ``best_estimator_`` counts as a search.
+    """
+    if hasattr(estimator, "best_estimator_"):
+        return [], estimator.best_estimator_
+    if hasattr(estimator, "cv_results_") and not getattr(estimator, "refit", True):
+        raise ValueError(
+            f"{type(estimator).__name__} got refit=False, so there is no model fitted on all "
+            "rows to explain. Fit it with refit=True."
+        )
+    return [], estimator
+
+
+@unwrap.register(Pipeline)
+def _pipeline(estimator: Any) -> tuple[list[Any], Any]:
+    check_is_fitted(estimator)
+    steps = [step for _, step in estimator.steps]
+    transformers = [step for step in steps[:-1] if step is not None and step != "passthrough"]
+    return transformers, steps[-1]
+
+
+@unwrap.register(FrozenEstimator)
+def _frozen(estimator: Any) -> tuple[list[Any], Any]:
+    return [], estimator.estimator
+
+
+@singledispatch
+def fit_parameters(estimator: Any, sample_weight: Any) -> dict[str, Any]:
+    """How ``sample_weight`` is passed to this estimator's ``fit``."""
+    inner = getattr(estimator, "estimator", None)
+    if inner is not None and not isinstance(estimator, FrozenEstimator):
+        return fit_parameters(inner, sample_weight)
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise TypeError(
+            f"InfluenceExplainer.fit got sample_weight, but {type(estimator).__name__}.fit takes "
+            "none. Leave sample_weight out, or use an estimator that takes it."
+        )
+    return {"sample_weight": sample_weight}
+
+
+@fit_parameters.register(Pipeline)
+def _pipeline_parameters(estimator: Any, sample_weight: Any) -> dict[str, Any]:
+    name, step = estimator.steps[-1]
+    inner = fit_parameters(step, sample_weight)
+    if get_config()["enable_metadata_routing"]:
+        return inner
+    return {f"{name}__{key}": value for key, value in inner.items()}
