@@ -1,0 +1,53 @@
+"""Ways to apply (∇²J)⁻¹."""
+
+from typing import Any
+
+from .auto import Auto, Choice
+from .base import InverseHessian, Solver, SolverContext
+from .cg import CG
+from .cholesky import Cholesky
+from .lissa import LiSSA
+
+BY_NAME: dict[str, type[Solver]] = {
+    "auto": Auto,
+    "cholesky": Cholesky,
+    "cg": CG,
+    "lissa": LiSSA,
+}
+
+
+def as_solver(solver: Any) -> Solver:
+    """A solver from its name or from its settings object.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name, or an object that is no solver.
+    """
+    if isinstance(solver, str):
+        if solver not in BY_NAME:
+            raise ValueError(
+                f"InfluenceExplainer got solver={solver!r}; it knows {sorted(BY_NAME)}, or pass "
+                "a solver object such as CG(tol=1e-10)."
+            )
+        return BY_NAME[solver]()
+    if not isinstance(solver, Solver):
+        raise TypeError(
+            f"InfluenceExplainer got solver={solver!r} of type {type(solver).__name__}; it needs "
+            f"one of {sorted(BY_NAME)} or a solver object such as Cholesky(), CG(tol=1e-10) or "
+            "LiSSA(repeats=10)."
+        )
+    return solver
+
+
+__all__ = [
+    "CG",
+    "Auto",
+    "Choice",
+    "Cholesky",
+    "InverseHessian",
+    "LiSSA",
+    "Solver",
+    "SolverContext",
+    "as_solver",
+]

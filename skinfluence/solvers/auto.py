@@ -1,0 +1,137 @@
+"""The automatic choice of solver."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from ..curvature import Array
+from ..operators import HessianOperator
+from ..predictors import LinearMap
+from .base import InverseHessian, Solver, SolverContext
+from .cg import CG
+from .cholesky import Cholesky
+
+# Forming, factorising and answering stay within seconds and 130 MB up to here.
+SMALL = 4096
+# A dense factor and its inverse must fit into memory beside the data.
+LARGEST_DENSE_BYTES = 2 << 30
+# What preconditioned CG typically takes to 1e-8.
+TYPICAL_ITERATIONS = 20
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What ``Auto`` picks and why."""
+
+    solver: Solver
+    reason: str
+
+
+@dataclass(frozen=True)
+class Auto(Solver):
+    """Choose between Cholesky and CG; never a stochastic solver.
+
+    ======================================================  ===========================
+    size of the largest independent block of the Hessian    choice
+    ======================================================  ===========================
+    at most 4,096                                           Cholesky
+    larger, blocks within 2 GiB, few right-hand sides       CG
+    larger, blocks within 2 GiB, many right-hand sides      Cholesky
+    blocks above 2 GiB                                      CG
+    ======================================================  ===========================
+
+    "Many" is where 20 CG iterations for all right-hand sides cost more operations than forming
+    and factorising. It is decided anew at every request, and once the factor exists it answers
+    everything.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from skinfluence import as_objective
+    >>> from skinfluence.solvers import Auto
+    >>> X, y = np.eye(3), np.arange(3.0)
+    >>> choice = Auto().choose(as_objective(Ridge().fit(X, y), X, y).hessian(), 1)
+    >>> choice.solver, choice.reason
+    (Cholesky(), 'its largest block, 4 x 4, is small')
+    """
+
+    dense: Cholesky = field(default_factory=Cholesky)
+    iterative: CG = field(default_factory=CG)
+
+    def choose(self, operator: HessianOperator, n_right_hand_sides: int) -> Choice:
+        """What would be picked for so many right-hand sides.
+
+        Parameters
+        ----------
+        operator : HessianOperator
+        n_right_hand_sides : int
+
+        Returns
+        -------
+        Choice
+        """
+        size = operator.block_size
+        shown = f"{size:,} x {size:,}"
+        if size <= SMALL:
+            return Choice(self.dense, f"its largest block, {shown}, is small")
+        if 2 * 8 * size**2 * operator.n_blocks > LARGEST_DENSE_BYTES:
+            return Choice(self.iterative, f"its dense blocks, {shown}, would not fit into memory")
+        iterations = TYPICAL_ITERATIONS * n_right_hand_sides
+        if iterations * operator.product_operations() > operator.dense_operations():
+            reason = f"for {n_right_hand_sides:,} right-hand sides a factor of {shown} pays"
+            return Choice(self.dense, reason)
+        return Choice(self.iterative, f"a factor of {shown} costs more than the products it saves")
+
+    def factor(self, operator: HessianOperator, context: SolverContext) -> AutoInverse:
+        """Prepare what one right-hand side asks for."""
+        return AutoInverse(operator, self, context)
+
+
+class AutoInverse(InverseHessian):
+    """Hands every request to the solver that suits its number of right-hand sides."""
+
+    def __init__(self, operator: HessianOperator, auto: Auto, context: SolverContext) -> None:
+        super().__init__(operator)
+        self.auto = auto
+        self.context = context
+        self.choice = auto.choose(operator, 1)
+        self._chosen = self.choice.solver.factor(operator, context)
+        self._note()
+
+    def _note(self) -> None:
+        self.condition = self._chosen.condition
+        self.rank = self._chosen.rank
+
+    def _for(self, n_right_hand_sides: int) -> InverseHessian:
+        if isinstance(self.choice.solver, Cholesky):
+            return self._chosen
+        choice = self.auto.choose(self.operator, n_right_hand_sides)
+        if choice.solver != self.choice.solver:
+            if self.context.verbose:
+                sys.stderr.write(f"[skinfluence] {choice.solver.name}: {choice.reason}\n")
+            self.choice, self._chosen = choice, choice.solver.factor(self.operator, self.context)
+            self._note()
+        return self._chosen
+
+    def solve(self, right_hand_sides: Array) -> Array:
+        """(∇²J)⁻¹ B."""
+        return self._for(right_hand_sides.shape[1]).solve(right_hand_sides)
+
+    def estimate(self, right_hand_sides: Array) -> Array:
+        """With what there is: a diagnosis is no reason to factorise."""
+        return self._chosen.estimate(right_hand_sides)
+
+    def leverage(self, linear_map: LinearMap) -> Array:
+        """M_i, (n, K, K)."""
+        needed = linear_map.n_rows * self.operator.n_outputs
+        return self._for(needed).leverage(linear_map)
+
+    def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
+        """g_iᵀ (∇²J)⁻¹ g_i, (n,)."""
+        return self._for(linear_map.n_rows).self_products(linear_map, residuals)
+
+    def describe(self) -> str:
+        """The choice and its reason."""
+        return f"chosen because {self.choice.reason}; {self._chosen.describe()}"

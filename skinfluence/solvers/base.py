@@ -1,0 +1,104 @@
+"""What a solver and its result look like.
+
+A solver is a small frozen dataclass of settings with one method, ``factor``, which does once
+what doesn't need the right-hand sides and returns an ``InverseHessian``. It sees the operator
+alone: no loss, no estimator.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..blocks import row_blocks
+from ..curvature import Array
+from ..operators import HessianOperator
+from ..predictors import LinearMap
+
+LEVERAGE_BLOCK_BYTES = 1 << 27
+
+
+@dataclass(frozen=True)
+class SolverContext:
+    """What the user's explainer hands every solver.
+
+    Parameters
+    ----------
+    random_state : int
+        Seed of everything random.
+    n_jobs : int or None
+        As in joblib.
+    verbose : int
+    """
+
+    random_state: int = 0
+    n_jobs: int | None = None
+    verbose: int = 0
+
+
+class Solver(ABC):
+    """Settings of a way to apply (∇²J)⁻¹."""
+
+    @property
+    def name(self) -> str:
+        """How the report names it."""
+        return type(self).__name__.lower()
+
+    @abstractmethod
+    def factor(self, operator: HessianOperator, context: SolverContext) -> InverseHessian:
+        """Do what doesn't need right-hand sides."""
+
+
+class InverseHessian(ABC):
+    """(∇²J)⁻¹, ready to be applied.
+
+    Attributes
+    ----------
+    condition : float
+        Estimate of the condition number; NaN where none is known.
+    rank : int or None
+        Numerical rank of ∇²J where the solver sees it.
+    """
+
+    condition: float = float("nan")
+    rank: int | None = None
+
+    def __init__(self, operator: HessianOperator) -> None:
+        self.operator = operator
+
+    @abstractmethod
+    def solve(self, right_hand_sides: Array) -> Array:
+        """(∇²J)⁻¹ B for B of shape (p, m)."""
+
+    def estimate(self, right_hand_sides: Array) -> Array:
+        """(∇²J)⁻¹ B to about one digit, for diagnostics: as cheap as the solver can."""
+        return self.solve(right_hand_sides)
+
+    def leverage(self, linear_map: LinearMap) -> Array:
+        """M_i = U_iᵀ (∇²J)⁻¹ U_i with U_i = φ_i ⊗ I_K, (n, K, K)."""
+        k = self.operator.n_outputs
+        result = np.empty((linear_map.n_rows, k, k))
+        bytes_per_row = 8 * 4 * k * self.operator.n_parameters
+        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+            block = linear_map.take(rows)
+            n = block.n_rows
+            seeds = [block.columns(np.tile(unit, (n, 1))) for unit in np.eye(k)]
+            solved = self.solve(np.concatenate(seeds, axis=1))
+            solved = solved.reshape(self.operator.n_inputs, k, k, n)
+            result[rows] = np.einsum("iq,qlki->ilk", block.inputs(), solved)
+        return result
+
+    def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
+        """g_iᵀ (∇²J)⁻¹ g_i with g_i = φ_i ⊗ r_i, (n,)."""
+        result = np.empty(linear_map.n_rows)
+        bytes_per_row = 8 * 4 * self.operator.n_parameters
+        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+            gradients = linear_map.take(rows).columns(residuals[rows])
+            result[rows] = np.einsum("pi,pi->i", gradients, self.solve(gradients))
+        return result
+
+    def describe(self) -> str:
+        """What was chosen and found, for the report."""
+        return ""

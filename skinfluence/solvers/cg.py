@@ -1,0 +1,170 @@
+"""Conjugate gradients on stacked right-hand sides."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
+from sklearn.exceptions import ConvergenceWarning
+
+from ..curvature import Array
+from ..operators import HessianOperator
+from ..predictors import LinearMap
+from .base import InverseHessian, Solver, SolverContext
+from .preconditioners import Jacobi, Preconditioner, SampledHessian, no_preconditioner
+
+# scipy 1.12 renamed the relative tolerance.
+RELATIVE_TOLERANCE = "rtol" if "rtol" in inspect.signature(cg).parameters else "tol"
+# The stacked iterates: scipy keeps five vectors, the operator and preconditioner a few more.
+STACK_BYTES = 1 << 28
+# Sampled-Hessian preconditioners are dense: beyond this many parameters they don't pay.
+LARGEST_DENSE_PRECONDITIONER = 12_000
+
+
+@dataclass(frozen=True)
+class CG(Solver):
+    """Preconditioned conjugate gradients (``scipy.sparse.linalg.cg``).
+
+    All right-hand sides are solved in one call: stacked under a block-diagonal operator they are
+    one system with the same spectrum, so each iteration is two matrix–matrix products.
+
+    Parameters
+    ----------
+    tol : float, optional
+        Root-mean-square relative residual over the right-hand sides; by default 1e-8 for
+        float64 data and 1e-5 for float32.
+    max_iter : int, default=1000
+    preconditioner : {"auto", "sampled-hessian", "jacobi", "none"}, default="auto"
+        "auto": the factorised Hessian of a sample of the rows where it is small enough to be
+        dense, else Jacobi.
+    sample_size : int, optional
+        Rows in the sampled Hessian; by default what balances its cost with what it saves.
+
+    Examples
+    --------
+    >>> from skinfluence import CG
+    >>> CG(tol=1e-10)
+    CG(tol=1e-10, max_iter=1000, preconditioner='auto', sample_size=None)
+    """
+
+    tol: float | None = None
+    max_iter: int = 1000
+    preconditioner: Literal["auto", "sampled-hessian", "jacobi", "none"] = "auto"
+    sample_size: int | None = None
+
+    def factor(self, operator: HessianOperator, context: SolverContext) -> CGInverse:
+        """Build the preconditioner."""
+        kind = self.preconditioner
+        if kind == "auto":
+            small = operator.n_parameters <= LARGEST_DENSE_PRECONDITIONER
+            kind = "sampled-hessian" if small and operator.n_rows > 1 else "jacobi"
+        if kind == "sampled-hessian":
+            n_rows = min(operator.n_rows, self.sample_size or default_sample_size(operator))
+            precondition: Preconditioner = SampledHessian(operator, n_rows, context)
+            label = f"sampled-hessian of {n_rows} rows"
+        elif kind == "jacobi":
+            precondition, label = Jacobi(operator), kind
+        elif kind == "none":
+            precondition, label = no_preconditioner, kind
+        else:
+            raise ValueError(
+                f"CG got preconditioner={kind!r}; it knows 'auto', 'sampled-hessian', 'jacobi' "
+                "and 'none'."
+            )
+        return CGInverse(operator, self, precondition, label)
+
+
+class CGInverse(InverseHessian):
+    """(∇²J)⁻¹ by iteration, to ``tolerance``."""
+
+    def __init__(
+        self, operator: HessianOperator, settings: CG, precondition: Preconditioner, label: str
+    ) -> None:
+        super().__init__(operator)
+        self.settings = settings
+        self.precondition = precondition
+        self.label = label
+        default = 1e-8 if operator.dtype == np.float64 else 1e-5
+        self.tolerance = default if settings.tol is None else settings.tol
+        self.n_iter = 0
+
+    def solve(self, right_hand_sides: Array) -> Array:
+        """(∇²J)⁻¹ B; ConvergenceWarning where the tolerance is not met."""
+        return self._solve(right_hand_sides, self.tolerance)
+
+    def estimate(self, right_hand_sides: Array) -> Array:
+        """(∇²J)⁻¹ B with a relative residual of 0.1."""
+        return self._solve(right_hand_sides, 0.1)
+
+    def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
+        """g_iᵀ (∇²J)⁻¹ g_i, (n,)."""
+        # The error of gᵀv is quadratic in the residual of v: half the digits will do.
+        loose = CGInverse(self.operator, self.settings, self.precondition, self.label)
+        loose.tolerance = max(self.tolerance, np.sqrt(self.tolerance) / 10)
+        return InverseHessian.self_products(loose, linear_map, residuals)
+
+    def _solve(self, right_hand_sides: Array, tolerance: float) -> Array:
+        right_hand_sides = np.asarray(right_hand_sides, dtype=np.float64)
+        norms = np.linalg.norm(right_hand_sides, axis=0)
+        result = np.zeros_like(right_hand_sides)
+        active = np.flatnonzero(norms)
+        width = max(1, STACK_BYTES // (8 * 8 * self.operator.n_parameters))
+        for start in range(0, len(active), width):
+            columns = active[start : start + width]
+            unit = right_hand_sides[:, columns] / norms[columns]
+            result[:, columns] = self._solve_stack(unit, tolerance) * norms[columns]
+        return result
+
+    def _solve_stack(self, unit: Array, tolerance: float) -> Array:
+        shape = unit.shape
+        size = unit.size
+
+        def stacked(apply: Preconditioner) -> LinearOperator:
+            return LinearOperator(
+                (size, size),
+                matvec=lambda v: apply(v.reshape(shape)).reshape(-1),
+                dtype=np.float64,
+            )
+
+        self.n_iter = 0
+
+        def count(_: Array) -> None:
+            self.n_iter += 1
+
+        solution, info = cg(
+            stacked(self.operator.matmat),
+            unit.reshape(-1),
+            atol=0.0,
+            maxiter=self.settings.max_iter,
+            M=stacked(self.precondition),
+            callback=count,
+            **{RELATIVE_TOLERANCE: tolerance},
+        )
+        solution = solution.reshape(shape)
+        if info != 0:
+            self._warn(unit, solution, tolerance)
+        return np.asarray(solution)
+
+    def _warn(self, unit: Array, solution: Array, tolerance: float) -> None:
+        residual = np.linalg.norm(unit - self.operator.matmat(solution), axis=0)
+        warnings.warn(
+            f"CG stopped after {self.settings.max_iter} iterations: the largest relative residual "
+            f"is {residual.max():.1e}, asked was {tolerance:.1e}. Raise max_iter or tol "
+            "(solver=CG(max_iter=..., tol=...)), use solver='cholesky' where the Hessian fits "
+            "into memory, or check that it is not singular (add a penalty or damping).",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+    def describe(self) -> str:
+        """Tolerance and preconditioner."""
+        return f"tolerance {self.tolerance:.0e}, preconditioner {self.label}"
+
+
+def default_sample_size(operator: HessianOperator) -> int:
+    """Rows of the sampled Hessian, in proportion to the inputs whose covariance it estimates."""
+    return min(operator.n_rows, max(1000, 4 * operator.n_inputs))

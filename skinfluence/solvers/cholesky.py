@@ -1,0 +1,123 @@
+"""The dense solver: form ∇²J, factorise once, answer everything exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..blocks import row_blocks
+from ..curvature import Array
+from ..operators import HessianOperator
+from ..predictors import LinearMap
+from .base import LEVERAGE_BLOCK_BYTES, InverseHessian, Solver, SolverContext
+from .factorisation import CholeskyFactor, SpectralFactor, factorise
+
+
+@dataclass(frozen=True)
+class Cholesky(Solver):
+    """Form the Hessian and factorise it (float64, whatever the data's dtype).
+
+    Costs n q² K²/2 operations to form and p³/3 to factorise for a softmax loss with K outputs
+    (K separate q × q matrices where the loss is a sum over outputs), p² numbers of memory, and
+    then p² per right-hand side. Exact. Where the Hessian is singular, the directions that no
+    training gradient has a part in are projected out; right-hand sides that do have one are
+    refused (SingularHessianError).
+
+    Examples
+    --------
+    >>> from skinfluence import Cholesky
+    >>> Cholesky()
+    Cholesky()
+    """
+
+    def factor(self, operator: HessianOperator, context: SolverContext) -> CholeskyInverse:
+        """Form and factorise."""
+        return CholeskyInverse(operator)
+
+
+class CholeskyInverse(InverseHessian):
+    """One factor per independent block of ∇²J."""
+
+    def __init__(self, operator: HessianOperator) -> None:
+        super().__init__(operator)
+        self.factors: list[CholeskyFactor | SpectralFactor] = [
+            factorise(block) for block in operator.dense_blocks()
+        ]
+        self.condition = max(factor.condition for factor in self.factors)
+        repeats = operator.n_outputs if self._one_for_all else 1
+        self.rank = repeats * sum(factor.rank for factor in self.factors)
+        self._half_inverse: Array | None = None
+
+    @property
+    def _one_for_all(self) -> bool:
+        return self.operator.curvature.separable and len(self.factors) == 1
+
+    def solve(self, right_hand_sides: Array) -> Array:
+        """(∇²J)⁻¹ B, exact to rounding."""
+        blocks = self.operator.to_blocks(np.asarray(right_hand_sides, dtype=np.float64))
+        solved = [factor.solve(block) for factor, block in zip(self.factors, blocks, strict=True)]
+        return self.operator.from_blocks(np.stack(solved))
+
+    def leverage(self, linear_map: LinearMap) -> Array:
+        """M_i, (n, K, K)."""
+        if self.operator.curvature.separable:
+            return self._separable_leverage(linear_map)
+        return self._coupled_leverage(linear_map)
+
+    def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
+        """g_iᵀ (∇²J)⁻¹ g_i, (n,)."""
+        if self.operator.curvature.separable:
+            diagonal = np.einsum("ikk->ik", self._separable_leverage(linear_map))
+            return np.einsum("ik,ik->i", diagonal, residuals**2)
+        result = np.empty(linear_map.n_rows)
+        bytes_per_row = 8 * 3 * self.operator.n_parameters
+        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+            gradients = linear_map.take(rows).columns(residuals[rows])
+            half = self.factors[0].half_solve(self.operator.to_blocks(gradients)[0])
+            result[rows] = np.einsum("pi,pi->i", half, half)
+        return result
+
+    def _separable_leverage(self, linear_map: LinearMap) -> Array:
+        k = self.operator.n_outputs
+        result = np.zeros((linear_map.n_rows, k, k))
+        bytes_per_row = 8 * 3 * self.operator.n_inputs
+        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+            inputs = linear_map.take(rows).inputs().T
+            for output in range(k):
+                if output < len(self.factors):
+                    half = self.factors[output].half_solve(inputs)
+                    diagonal = np.einsum("pi,pi->i", half, half)
+                result[rows, output, output] = diagonal
+        return result
+
+    def _coupled_leverage(self, linear_map: LinearMap) -> Array:
+        # With L⁻¹ at hand, L⁻¹(φ_i ⊗ I_K) costs p² per row: its K column blocks times φ_i.
+        # Solving for the K columns one by one would cost K p².
+        if self._half_inverse is None:
+            self._half_inverse = self.factors[0].half_inverse()
+        k, q = self.operator.n_outputs, self.operator.n_inputs
+        triangular = isinstance(self.factors[0], CholeskyFactor)
+        result = np.empty((linear_map.n_rows, k, k))
+        bytes_per_row = 8 * (k + 1) * len(self._half_inverse)
+        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+            inputs = linear_map.take(rows).inputs().T
+            first = [q * j if triangular else 0 for j in range(k)]
+            half = [self._half_inverse[first[j] :, q * j : q * (j + 1)] @ inputs for j in range(k)]
+            for j in range(k):
+                for h in range(j + 1):
+                    overlap = half[h][first[j] - first[h] :]
+                    result[rows, j, h] = np.einsum("pi,pi->i", half[j], overlap)
+                    result[rows, h, j] = result[rows, j, h]
+        return result
+
+    def describe(self) -> str:
+        """Number and size of the factors."""
+        sizes = f"{len(self.factors)} of size {len(self.factors[0].scale)}"
+        return f"dense factorisation: {sizes}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state["_half_inverse"] = None
+        return state

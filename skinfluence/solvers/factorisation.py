@@ -1,0 +1,127 @@
+"""Factorisations of one symmetric positive semi-definite matrix, blind to its scale.
+
+The matrix is first scaled to a unit diagonal, H' = S H S. That is what makes rank and condition
+independent of the units of the features: a column in millimetres and its copy in kilometres
+get the same verdict.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.linalg.blas import dtrsm
+from scipy.linalg.lapack import dpocon, dpotrf, dtrtri
+
+from ..curvature import Array
+from ..exceptions import SingularHessianError
+
+# A right-hand side with a larger share than this in the null space has no solution.
+NULL_SHARE = 1e-6
+
+
+class CholeskyFactor:
+    """H' = L Lᵀ; H⁻¹ = S L⁻ᵀ L⁻¹ S."""
+
+    def __init__(self, scale: Array, lower: Array, condition: float) -> None:
+        self.scale = scale
+        self.lower = lower
+        self.condition = condition
+        self.rank = len(scale)
+
+    def half_solve(self, right_hand_sides: Array) -> Array:
+        """L⁻¹ S B: its columns' inner products are those of B in H⁻¹."""
+        scaled = np.asfortranarray(self.scale[:, None] * right_hand_sides)
+        return np.asarray(dtrsm(1.0, self.lower, scaled, lower=1, overwrite_b=1))
+
+    def solve(self, right_hand_sides: Array) -> Array:
+        """H⁻¹ B."""
+        half = self.half_solve(right_hand_sides)
+        solved = dtrsm(1.0, self.lower, half, lower=1, trans_a=1, overwrite_b=1)
+        return np.asarray(self.scale[:, None] * solved)
+
+    def half_inverse(self) -> Array:
+        """L⁻¹ S, lower triangular: for many structured right-hand sides at once."""
+        inverse, _ = dtrtri(self.lower, lower=1)
+        return np.tril(inverse) * self.scale
+
+
+class SpectralFactor:
+    """H' = V Λ Vᵀ without its null space, for singular H.
+
+    The null directions are those in which no training row moves any decision value, so training
+    gradients have no part in them and the inverse on the rest is exact. Right-hand sides that
+    do have a part there (test rows that reach outside of what the training rows determine)
+    are refused.
+    """
+
+    def __init__(self, scale: Array, eigenvalues: Array, vectors: Array, threshold: float) -> None:
+        kept = eigenvalues > threshold
+        self.scale = scale
+        self.null = vectors[:, ~kept]
+        self.half = (vectors[:, kept] / np.sqrt(eigenvalues[kept])).T * scale
+        self.rank = int(kept.sum())
+        self.condition = float(eigenvalues[-1] / eigenvalues[kept][0]) if self.rank else np.inf
+        # Null directions in the parameters' own scale, orthonormal: solutions are made
+        # orthogonal to them, which is the minimum-norm choice among all solutions.
+        self.null_parameters = np.linalg.qr(scale[:, None] * self.null)[0]
+
+    def half_solve(self, right_hand_sides: Array) -> Array:
+        """Λ^-½ Vᵀ S B on the range."""
+        self._check_range(right_hand_sides)
+        return np.asarray(self.half @ right_hand_sides)
+
+    def solve(self, right_hand_sides: Array) -> Array:
+        """The minimum-norm solution of H X = B."""
+        solved = self.half.T @ self.half_solve(right_hand_sides)
+        return np.asarray(solved - self.null_parameters @ (self.null_parameters.T @ solved))
+
+    def half_inverse(self) -> Array:
+        """Λ^-½ Vᵀ S, (rank, p)."""
+        return self.half
+
+    def _check_range(self, right_hand_sides: Array) -> None:
+        scaled = self.scale[:, None] * right_hand_sides
+        norms = np.linalg.norm(scaled, axis=0)
+        outside = np.linalg.norm(self.null.T @ scaled, axis=0)
+        bad = outside > NULL_SHARE * norms
+        if bad.any():
+            raise SingularHessianError(
+                f"The Hessian is singular (rank {self.rank} of {len(self.scale)}) and "
+                f"{int(bad.sum())} of {len(bad)} requested gradients lie partly outside of its "
+                "range: these rows differ from the others in a way that the training rows do not "
+                "determine, for example through a column that is constant in training or a "
+                "combination of collinear columns. Remove such columns, add a penalty to the "
+                "estimator, or pass damping=1e-6 or larger."
+            )
+
+
+def factorise(matrix: Array) -> CholeskyFactor | SpectralFactor:
+    """Factorise a symmetric positive semi-definite matrix; it is overwritten.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (size, size), float64, C-ordered
+
+    Returns
+    -------
+    CholeskyFactor, or SpectralFactor where H' is singular to working precision.
+    """
+    size = len(matrix)
+    diagonal = matrix.diagonal().copy()
+    # A zero on the diagonal is a zero row: scale 0 would hide it from the eigenvectors.
+    scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 1.0)
+    matrix *= scale
+    matrix *= scale[:, None]
+    norm = float(np.abs(matrix).sum(axis=0).max(initial=0.0))
+    threshold = size * np.finfo(np.float64).eps
+    unit_diagonal = matrix.diagonal().copy()
+    # In Fortran's view this writes L over the upper triangle; the strict lower one stays.
+    lower, info = dpotrf(matrix.T, lower=1, overwrite_a=1, clean=0)
+    if info == 0:
+        reciprocal = float(dpocon(lower, norm, uplo="L")[0])
+        if reciprocal > threshold:
+            return CholeskyFactor(scale, lower, 1.0 / reciprocal)
+    np.fill_diagonal(matrix, unit_diagonal)
+    eigenvalues, vectors = eigh(matrix, lower=True)
+    cutoff = max(float(eigenvalues[-1]), 0.0) * threshold
+    return SpectralFactor(scale, eigenvalues, vectors, cutoff)

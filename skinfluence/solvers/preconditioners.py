@@ -1,0 +1,57 @@
+"""Preconditioners of CG: cheap approximate inverses that change the speed, never the answer.
+
+Measured on multinomial MNIST (n = 55,000, p = 7,056, λ = 0.01 of the mean risk; see
+benchmarks/): the Hessian of a sample of the rows, factorised, beats Jacobi (which is worse than
+none), class-diagonal blocks and Kronecker factors by a wide margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..curvature import Array
+from ..operators import HessianOperator
+from .base import SolverContext
+from .factorisation import factorise
+
+Preconditioner = Callable[[Array], Array]
+
+
+class SampledHessian:
+    """The factorised Hessian of a random sample of rows, scaled up to all of them."""
+
+    def __init__(self, operator: HessianOperator, n_rows: int, context: SolverContext) -> None:
+        rng = np.random.default_rng(context.random_state)
+        rows = np.sort(rng.choice(operator.n_rows, size=n_rows, replace=False))
+        self.sample = operator.rows(rows, scale=operator.n_rows / n_rows)
+        blocks = self.sample.dense_blocks()
+        # Without a penalty a sample can be singular where the whole is not. A small relative
+        # shift keeps the preconditioner positive definite.
+        index = np.arange(blocks.shape[1])
+        blocks[:, index, index] *= 1.0 + 1e-3
+        self.factors = [factorise(block) for block in blocks]
+
+    def __call__(self, residuals: Array) -> Array:
+        """Apply to (p, m)."""
+        split = self.sample.to_blocks(residuals)
+        solved = [factor.solve(block) for factor, block in zip(self.factors, split, strict=True)]
+        return self.sample.from_blocks(np.stack(solved))
+
+
+class Jacobi:
+    """The inverse diagonal of ∇²J."""
+
+    def __init__(self, operator: HessianOperator) -> None:
+        diagonal = operator.main_diagonal()
+        self.inverse = 1.0 / np.where(diagonal > 0, diagonal, 1.0)
+
+    def __call__(self, residuals: Array) -> Array:
+        """Apply to (p, m)."""
+        return self.inverse[:, None] * residuals
+
+
+def no_preconditioner(residuals: Array) -> Array:
+    """Nothing."""
+    return residuals
