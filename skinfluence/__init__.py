@@ -1,0 +1,24 @@
+"""skinfluence: where a scikit-learn model came from.
+
+Influence functions (Koh & Liang, ICML 2017) for scikit-learn: which training rows are
+responsible for a prediction, which labels are probably wrong, what changes if rows go.
+"""
+
+from .adapters import as_objective
+from .exceptions import NotStationaryWarning, SingularHessianError
+from .explainer import InfluenceExplainer
+from .explanation import Explanation
+from .solvers import CG, Cholesky, LiSSA
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CG",
+    "Cholesky",
+    "Explanation",
+    "InfluenceExplainer",
+    "LiSSA",
+    "NotStationaryWarning",
+    "SingularHessianError",
+    "as_objective",
+]

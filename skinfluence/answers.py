@@ -1,0 +1,317 @@
+"""The questions an explainer answers. Signs, n and units live here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from . import effects
+from .curvature import Array
+from .explanation import Explanation, TopRows
+from .inputs import check_indices, choose, model_rows
+from .objective import Objective
+from .questions import Question, pose_question
+from .removal import RowRemoval
+from .solvers import InverseHessian
+from .transformers import pull_back
+
+KINDS = ("upweight", "removal")
+
+
+class InfluenceAnswers:
+    """Influence in all its forms, from a fitted objective and its inverse Hessian."""
+
+    estimator_: Any
+    objective_: Objective
+    solver_: InverseHessian
+    _removal: RowRemoval
+    _transformers: list[Any]
+    _model: Any
+    _training_X: Any
+    _training_y: Any
+
+    def influence(
+        self,
+        X_test: Any,
+        y_test: Any = None,
+        *,
+        target: str = "loss",
+        kind: str = "upweight",
+        indices: Any = None,
+        reduce: str | None = None,
+    ) -> Array:
+        """Influence of training rows on test rows (Eq. 2, or the effect of removal).
+
+        Parameters
+        ----------
+        X_test : array-like of shape (n_test, n_features)
+        y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
+            Labels or targets. None stands for the model's own predicted label: "why did it say
+            this?". Regressors need it for ``target="loss"``.
+        target : {"loss", "prediction"}, default="loss"
+            "loss": the estimator's own per-row loss at y_test: log-loss in nats, squared error
+            (y − z)² as in Ridge's objective, hinge, squared hinge; unweighted, unpenalised.
+            "prediction": a regressor's predicted value, a classifier's probability of class
+            y_test (its decision value where there is no ``predict_proba``).
+        kind : {"upweight", "removal"}, default="upweight"
+            See the class's notes for signs and scales.
+        indices : array-like of int or boolean mask, optional
+            Training rows; all by default.
+        reduce : {None, "mean"}, default=None
+            "mean" averages over the test rows.
+
+        Returns
+        -------
+        ndarray of shape (n_test, n_indices), or (n_indices,) with ``reduce="mean"``
+            In the dtype of the model's input (float32 or float64).
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError
+            For indices, settings and data that don't fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LinearRegression
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 2.0, 7.0])
+        >>> explainer = InfluenceExplainer(LinearRegression()).fit(X, y)
+        >>> explainer.influence([[4.0]], target="prediction", kind="removal").round(2)
+        array([[ 1.33,  0.  ,  1.14, -4.  ]])
+        """
+        check_is_fitted(self)
+        choose("kind", kind, KINDS)
+        choose("reduce", reduce, (None, "mean"))
+        rows = check_indices(indices, self.objective_.n_rows)
+        question = self._question(X_test, y_test, target)
+        mean = reduce == "mean"
+        n_rows = self.objective_.n_rows if rows is None else len(rows)
+        n_results = 1 if mean else question.n_rows
+        result = np.zeros((n_results, n_rows), dtype=self.objective_.linear_map.dtype)
+        for tests, positions, values in self._effects(question, kind, rows, mean=mean):
+            if mean:
+                result[0, positions] += values.sum(axis=0)
+            else:
+                result[tests, positions] = values
+        return result[0] if mean else result
+
+    def self_influence(self, *, kind: str = "upweight", indices: Any = None) -> Array:
+        """Influence of each training row on its own loss: the diagonal of ``influence(X, y)``.
+
+        Parameters
+        ----------
+        kind : {"upweight", "removal"}, default="upweight"
+            "upweight": −∇ℓ_iᵀ H⁻¹ ∇ℓ_i (Section 5.4), never positive. "removal": how much the
+            row's own loss rises when it is left out.
+        indices : array-like of int or boolean mask, optional
+
+        Returns
+        -------
+        ndarray of shape (n_indices,)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LinearRegression
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 2.0, 7.0])
+        >>> explainer = InfluenceExplainer(LinearRegression()).fit(X, y)
+        >>> int(explainer.self_influence().argmin())  # the outlier
+        3
+        """
+        check_is_fitted(self)
+        choose("kind", kind, KINDS)
+        objective = self.objective_
+        rows = self._rows(indices)
+        if kind == "upweight":
+            linear_map = objective.linear_map.take(rows)
+            products = self.solver_.self_products(linear_map, objective.residuals[rows])
+            result = -objective.n_rows * products
+        else:
+            loss, y = objective.loss, objective.y[rows]
+            before = objective.training_values[rows]
+            moved = before + self._removal.own_moves(rows)
+            result = loss.value(y, moved) - loss.value(y, before)
+        return result.astype(objective.linear_map.dtype)
+
+    def parameter_influence(
+        self, *, kind: str = "upweight", indices: Any = None
+    ) -> dict[str, Array]:
+        """Influence of training rows on the parameters (Eq. 1).
+
+        Parameters
+        ----------
+        kind : {"upweight", "removal"}, default="upweight"
+            "upweight": −H⁻¹ ∇ℓ_i. "removal": the change of the parameters without row i.
+        indices : array-like of int or boolean mask, optional
+
+        Returns
+        -------
+        dict
+            ``coef`` and ``intercept``, of shapes (n_indices, *shape of ``coef_``) and
+            (n_indices, *shape of ``intercept_``), with respect to the final model's inputs.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import Ridge
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 2.0, 7.0])
+        >>> explainer = InfluenceExplainer(Ridge()).fit(X, y)
+        >>> without_last = Ridge().fit(X[:3], y[:3])
+        >>> change = explainer.parameter_influence(kind="removal", indices=[3])
+        >>> bool(np.allclose(explainer.estimator_.coef_ + change["coef"], without_last.coef_))
+        True
+        """
+        check_is_fitted(self)
+        choose("kind", kind, KINDS)
+        rows = self._rows(indices)
+        if kind == "removal":
+            directions = self._removal.parameter_steps(rows)
+        else:
+            linear_map = self.objective_.linear_map.take(rows)
+            gradients = linear_map.columns(self.objective_.residuals[rows])
+            directions = -self.objective_.n_rows * self.solver_.solve(gradients)
+        return self.objective_.predictor.unpack(directions)
+
+    def perturbation_gradient(
+        self, X_test: Any, y_test: Any = None, *, indices: Any, reduce: str | None = None
+    ) -> Array:
+        """How moving a training row's features moves the test loss (Eq. 5).
+
+        Moving row i by a small δ changes the loss of test row t by (s_i/n) · gradient · δ, with
+        s_i the row's weight (1 without weights).
+
+        Parameters
+        ----------
+        X_test : array-like of shape (n_test, n_features)
+        y_test : array-like of shape (n_test,), optional
+            None stands for the model's own predicted label.
+        indices : array-like of int or boolean mask
+            Training rows.
+        reduce : {None, "mean"}, default=None
+            "mean" averages over the test rows.
+
+        Returns
+        -------
+        ndarray of shape (n_test, n_indices, n_features), or (n_indices, n_features)
+            Of the explainer's own features: through the steps before the model.
+
+        Raises
+        ------
+        TypeError
+            For steps whose derivative is not known.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import Ridge
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 2.0, 7.0])
+        >>> explainer = InfluenceExplainer(Ridge()).fit(X, y)
+        >>> explainer.perturbation_gradient([[4.0]], [8.0], indices=[0, 3]).shape
+        (1, 2, 1)
+        """
+        check_is_fitted(self)
+        choose("reduce", reduce, (None, "mean"))
+        rows = self._rows(indices)
+        question = self._question(X_test, y_test, "loss")
+        directions = effects.target_directions(
+            self.solver_, question.linear_map, question.gradients(), mean=reduce == "mean"
+        )
+        gradients = effects.input_gradients(self.objective_, directions, rows)
+        gradients *= -self.objective_.n_rows
+        result = pull_back(self._transformers, self._training_X, rows, gradients)
+        return result[0] if reduce == "mean" else result
+
+    def explain(
+        self, X_test: Any, y_test: Any = None, *, k: int = 10, kind: str = "removal"
+    ) -> Explanation:
+        """The most helpful and most harmful training rows of each test row.
+
+        Effects are on the test row's loss (at y_test, or at the model's own predicted label);
+        for a regressor without y_test, on its predicted value. They are streamed: the n_test × n
+        matrix is never held.
+
+        Parameters
+        ----------
+        X_test : array-like of shape (n_test, n_features)
+        y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
+        k : int, default=10
+            Rows of either sort.
+        kind : {"removal", "upweight"}, default="removal"
+
+        Returns
+        -------
+        Explanation
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skinfluence import InfluenceExplainer
+        >>> from skinfluence.datasets import load_mnist17
+        >>> digits = load_mnist17()
+        >>> explainer = InfluenceExplainer(LogisticRegression(C=0.01, tol=1e-8))
+        >>> explainer.fit(digits.data, digits.target).explain(digits.test_data[:1], k=2)
+        Explanation of 1 test rows, 2 helpful and 2 harmful rows each
+        effect: change of the test row's loss, in log-loss (nats), when the row is removed and
+        the model refitted; positive = helpful
+        test row 0 (explained: 7)
+          helpful: row 154 +4.75e-04, row 467 +3.09e-04
+          harmful: row 1291 -9.89e-04, row 417 -3.89e-04
+        """
+        check_is_fitted(self)
+        choose("kind", kind, KINDS)
+        n = self.objective_.n_rows
+        if not isinstance(k, (int, np.integer)) or not 1 <= k <= n // 2:
+            raise ValueError(
+                f"InfluenceExplainer.explain got k={k!r} with {n} training rows; needed is a "
+                f"whole number from 1 to {n // 2}, so that the two lists don't overlap."
+            )
+        regressor_alone = y_test is None and not self.objective_.coding.is_classification
+        target = "prediction" if regressor_alone else "loss"
+        question = self._question(X_test, y_test, target)
+        top = TopRows(question.n_rows, int(k))
+        for tests, positions, values in self._effects(question, kind, None):
+            top.update(tests, positions, values)
+        return Explanation.from_top_rows(
+            top,
+            kind=kind,
+            target=target,
+            unit=question.target.unit,
+            larger_is_helpful=(kind == "removal") == (target == "loss"),
+            labels=question.labels,
+            training_X=self._training_X,
+            training_y=self._training_y,
+            test_X=X_test,
+        )
+
+    def _effects(
+        self, question: Question, kind: str, rows: Array | None, *, mean: bool = False
+    ) -> Iterator[tuple[slice, Any, Array]]:
+        """Blocks of effects in the user's sign and scale: tests, positions, values."""
+        if kind == "removal":
+            share = 1.0 / question.n_rows if mean else 1.0
+            chosen = np.arange(self.objective_.n_rows) if rows is None else rows
+            for tests, positions, change in question.removal_changes(self._removal, chosen):
+                yield tests, positions, share * change
+            return
+        for tests, directions in question.directions(self.solver_, mean=mean):
+            products = effects.gradient_products(self.objective_, directions, rows)
+            for positions, values in products:
+                values *= -self.objective_.n_rows
+                yield tests, positions, values
+
+    def _question(self, X_test: Any, y_test: Any, target: str) -> Question:
+        rows = model_rows(self._transformers, self._model, X_test)
+        if y_test is None and self.objective_.coding.is_classification:
+            y_test = self.estimator_.predict(X_test)
+        return pose_question(self.objective_, rows, y_test, target)
+
+    def _rows(self, indices: Any) -> Array:
+        rows = check_indices(indices, self.objective_.n_rows)
+        return np.arange(self.objective_.n_rows) if rows is None else rows

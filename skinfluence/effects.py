@@ -1,0 +1,81 @@
+"""First-order effects, streamed over blocks of training rows.
+
+Raw inner products in the sum convention: no n, no sign. What they mean to a user is the
+explainer's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .blocks import row_blocks
+from .curvature import Array
+from .objective import Objective
+from .predictors import LinearMap
+from .solvers import InverseHessian
+
+# Parameter directions of the test rows that are held at once.
+DIRECTION_BYTES = 1 << 28
+
+
+def target_blocks(n_test: int, n_parameters: int, columns_per_row: int) -> Iterator[slice]:
+    """Blocks of test rows whose parameter directions fit into memory."""
+    return row_blocks(n_test, 8 * 4 * n_parameters * columns_per_row, limit=DIRECTION_BYTES)
+
+
+def training_blocks(
+    objective: Objective, rows: Array | None, columns: int
+) -> Iterator[tuple[slice, Any]]:
+    """Positions in the request and the training rows there, in blocks."""
+    n_rows = objective.n_rows if rows is None else len(rows)
+    bytes_per_row = 8 * columns * objective.linear_map.n_outputs
+    for positions in row_blocks(n_rows, bytes_per_row):
+        yield positions, positions if rows is None else rows[positions]
+
+
+def gradient_products(
+    objective: Objective, directions: Array, rows: Array | None
+) -> Iterator[tuple[slice, Array]]:
+    """v_tᵀ∇ℓ_i for directions (p, m) and training rows i: blocks (m, rows)."""
+    for positions, block in training_blocks(objective, rows, directions.shape[1]):
+        linear_map = objective.linear_map.take(block)
+        yield positions, linear_map.scores(directions, objective.residuals[block])
+
+
+def target_directions(
+    inverse: InverseHessian, test_map: LinearMap, gradients: Array, *, mean: bool = False
+) -> Array:
+    """(∇²J)⁻¹ times the parameter gradient of each test row's target: (p, m)."""
+    if mean:
+        columns = mean_gradient(test_map, gradients)
+    else:
+        columns = test_map.columns(gradients)
+    return inverse.solve(columns)
+
+
+def mean_gradient(test_map: LinearMap, gradients: Array) -> Array:
+    """The parameter gradient of the targets' mean, (p, 1)."""
+    cotangents = gradients[:, :, None] / len(gradients)
+    total = np.zeros((test_map.n_parameters, 1))
+    for rows in row_blocks(test_map.n_rows, 8 * test_map.n_inputs):
+        total += test_map.take(rows).vjp(cotangents[rows])
+    return total
+
+
+def input_gradients(objective: Objective, directions: Array, rows: Array) -> Array:
+    """∂/∂x_i of v_tᵀ∇ℓ_i for directions (p, m): (m, rows, d).
+
+    For z = Wᵀx + b and u = jvp_i(v), it is W B_i u + V_w r_i.
+    """
+    linear_map = objective.linear_map.take(rows)
+    residuals = objective.residuals[rows]
+    bent = objective.row_curvature(rows).matmul(linear_map.jvp(directions).astype(np.float64))
+    n_features = linear_map.X.shape[1]
+    result = np.empty((directions.shape[1], len(rows), n_features), dtype=linear_map.dtype)
+    for t, direction in enumerate(directions.T):
+        through_values = linear_map.input_vjp(objective.theta, bent[:, :, t])
+        result[t] = through_values + linear_map.input_vjp(direction, residuals)
+    return result

@@ -1,0 +1,190 @@
+"""InfluenceExplainer: the meta-estimator, its parameters and what ``fit`` prepares."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .adapters import as_objective, fit_parameters, resolve
+from .answers import InfluenceAnswers
+from .delegation import DelegatesPrediction
+from .inputs import check_sample_weight, check_targets, model_rows
+from .optimality import measure_optimality
+from .removal import RowRemoval
+from .solvers import SolverContext, as_solver
+from .wellposed import require_determined
+
+
+class InfluenceExplainer(InfluenceAnswers, DelegatesPrediction, MetaEstimatorMixin, BaseEstimator):
+    """Which training rows are responsible for a prediction.
+
+    Influence functions (Koh & Liang, ICML 2017) for scikit-learn's linear, logistic and
+    support-vector models, with a second-order answer to what happens when a row is removed.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A supported scikit-learn estimator, a pipeline that ends in one (steps before the model
+        are then treated as fixed, and X is raw), or a search around one.
+    prefit : bool, default=False
+        Use ``estimator`` as it is; ``fit`` then takes the data that it was fitted on. A
+        ``FrozenEstimator`` is used as it is in any case.
+    solver : {"auto", "cholesky", "cg", "lissa"} or solver object, default="auto"
+        How (∇²J)⁻¹ is applied. Objects carry settings: ``CG(tol=1e-10)``.
+    damping : float, default=0.0
+        Added to the diagonal of the Hessian of the mean risk, H + damping · I.
+    smoothing : float, default=1e-3
+        Temperature of the smooth hinge for hinge losses, in margin units (Section 4.3).
+    n_jobs : int, optional
+        Jobs for independent work, such as LiSSA's repeats. Results don't depend on it.
+    random_state : int, RandomState or None, default=None
+        For all that is random. None stands for 0: an explanation is repeatable by default.
+    verbose : int, default=0
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted estimator.
+    objective_ : Objective
+        What it minimises, on its training data, at its fitted parameters.
+    solver_ : InverseHessian
+        (∇²J)⁻¹, ready to be applied.
+    report_ : Bunch
+        ``n``, ``p``, ``solver``, ``reason``, ``gradient_norm`` (‖∇J‖), ``relative_step`` (to the
+        optimum, in units of the sampling noise), ``condition`` (estimate for ∇²J scaled to a
+        unit diagonal; NaN for iterative solvers), ``rank``, ``damping`` and ``seconds``.
+
+    Notes
+    -----
+    With R the mean risk, J = n R and H = ∇²R, the units and signs are:
+
+    - ``kind="upweight"``: the paper's number, −∇ℓ_tᵀ H⁻¹ ∇ℓ_i (Eq. 2). Positive = giving row i
+      more weight raises the target; for a loss, negative = helpful. To first order, removing
+      row i changes the target by −s_i/n times it, with s_i the row's weight.
+    - ``kind="removal"``: the change of the target when row i is removed and the model refitted
+      with the same hyper-parameters, by one Newton step corrected for the row's own leverage,
+      and the target evaluated there. Exact for squared loss. For a loss, positive = helpful.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skinfluence import InfluenceExplainer
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), LogisticRegression())
+    >>> explainer = InfluenceExplainer(model).fit(X[:-1], y[:-1])
+    >>> explainer.influence(X[-1:], y[-1:]).shape
+    (1, 568)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        prefit: bool = False,
+        solver: Any = "auto",
+        damping: float = 0.0,
+        smoothing: float = 1e-3,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.prefit = prefit
+        self.solver = solver
+        self.damping = damping
+        self.smoothing = smoothing
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> InfluenceExplainer:
+        """Fit a clone of the estimator (unless prefit) and prepare the Hessian.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n, n_features)
+            Training rows. A reference is kept.
+        y : array-like of shape (n,) or (n, n_targets)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        InfluenceExplainer
+            Itself.
+
+        Raises
+        ------
+        SingularHessianError
+            Where the training rows don't determine the parameters.
+        TypeError
+            For unsupported estimators.
+
+        Warns
+        -----
+        NotStationaryWarning
+            Where the fitted parameters are too far from the optimum.
+        """
+        started = perf_counter()
+        solver = as_solver(self.solver)
+        self._check_parameters()
+        self.estimator_ = self._fitted_estimator(X, y, sample_weight)
+        self._transformers, self._model = resolve(self.estimator_)
+        check_is_fitted(self._model)
+        rows = model_rows(self._transformers, self._model, X)
+        targets = check_targets(y, rows.shape[0], "y")
+        weights = check_sample_weight(sample_weight, rows.shape[0])
+        self.objective_ = as_objective(
+            self._model, rows, targets, weights, smoothing=self.smoothing
+        )
+        self._training_X, self._training_y = X, y
+        require_determined(self.objective_, self.damping)
+        context = self._context()
+        operator = self.objective_.hessian().damped(self.damping * self.objective_.n_rows)
+        self.solver_ = solver.factor(operator, context)
+        require_determined(self.objective_, self.damping, self.solver_.rank)
+        self._removal = RowRemoval(self.objective_, self.solver_, solver, context)
+        optimality = measure_optimality(self.objective_, self.solver_, context.random_state)
+        self.report_ = Bunch(
+            n=self.objective_.n_rows,
+            p=self.objective_.n_parameters,
+            solver=solver.name,
+            reason=self.solver_.describe(),
+            gradient_norm=optimality.gradient_norm,
+            relative_step=optimality.relative_step,
+            condition=self.solver_.condition,
+            rank=self.solver_.rank,
+            damping=self.damping,
+            seconds=perf_counter() - started,
+        )
+        optimality.warn(type(self._model).__name__)
+        return self
+
+    def _fitted_estimator(self, X: Any, y: Any, sample_weight: Any) -> Any:
+        if self.prefit:
+            check_is_fitted(self.estimator)
+            return self.estimator
+        options = {} if sample_weight is None else fit_parameters(self.estimator, sample_weight)
+        return clone(self.estimator).fit(X, y, **options)
+
+    def _context(self) -> SolverContext:
+        seed = 0 if self.random_state is None else self.random_state
+        drawn = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
+        return SolverContext(random_state=drawn, n_jobs=self.n_jobs, verbose=self.verbose)
+
+    def _check_parameters(self) -> None:
+        for name, smallest in (("damping", "at least 0"), ("smoothing", "above 0")):
+            value = getattr(self, name)
+            fine = isinstance(value, (int, float, np.number)) and np.isfinite(value)
+            if not fine or value < 0 or (name == "smoothing" and value == 0):
+                raise ValueError(
+                    f"InfluenceExplainer got {name}={value!r}; needed is a finite number "
+                    f"{smallest}."
+                )

@@ -1,0 +1,125 @@
+"""Checks of what users hand over: each error says what was got, what is needed, what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from .curvature import Array
+
+WHO = "InfluenceExplainer"
+
+
+def choose(name: str, got: Any, allowed: tuple[Any, ...]) -> Any:
+    """One of a few settings.
+
+    Raises
+    ------
+    ValueError
+    """
+    if got not in allowed:
+        raise ValueError(f"{WHO} got {name}={got!r}; needed is one of {list(allowed)}.")
+    return got
+
+
+def model_rows(transformers: list[Any], model: Any, X: Any) -> Any:
+    """Rows as the final model sees them: float32 or float64, dense or CSR.
+
+    Checked as scikit-learn does in ``predict``: NaN, number of features, column names.
+    """
+    for transformer in transformers:
+        X = transformer.transform(X)
+    return validate_data(model, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
+
+
+def check_sample_weight(sample_weight: Any, n_rows: int) -> Array | None:
+    """(n,) non-negative float64, or None.
+
+    Raises
+    ------
+    ValueError
+        For another length, NaN, negative weights, or nothing but zeros.
+    """
+    if sample_weight is None:
+        return None
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weights.ndim == 0:
+        weights = np.full(n_rows, float(weights))
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"{WHO} got sample_weight of shape {weights.shape}; needed is one weight for each of "
+            f"the {n_rows} training rows."
+        )
+    if (weights < 0).any():
+        raise ValueError(
+            f"{WHO} got {int((weights < 0).sum())} negative sample weights; a weighted sum of "
+            "losses needs weights of at least 0. Leave such rows out or set their weight to 0."
+        )
+    if not weights.any():
+        raise ValueError(f"{WHO} got sample_weight that is 0 for every row.")
+    return np.asarray(weights)
+
+
+def check_targets(y: Any, n_rows: int, name: str) -> Array:
+    """Targets of the right length as an array; None is refused.
+
+    Raises
+    ------
+    ValueError
+    """
+    if y is None:
+        raise ValueError(
+            f"{WHO} got {name}=None; requires y to be passed, but the target y is None."
+        )
+    targets = np.asarray(y)
+    if targets.shape[:1] != (n_rows,):
+        raise ValueError(
+            f"{WHO} got {name} of shape {targets.shape} for {n_rows} rows; needed is one target "
+            "a row."
+        )
+    return targets
+
+
+def check_indices(indices: Any, n_rows: int) -> Array | None:
+    """Positions of training rows; None stands for all.
+
+    Parameters
+    ----------
+    indices : None, int, array-like of int, or boolean mask of length n
+    n_rows : int
+
+    Raises
+    ------
+    IndexError
+        For positions outside of the training rows.
+    TypeError
+        For anything that isn't a position.
+    """
+    if indices is None:
+        return None
+    chosen = np.atleast_1d(np.asarray(indices))
+    if chosen.dtype == bool:
+        if chosen.shape != (n_rows,):
+            raise IndexError(
+                f"{WHO} got a boolean mask of shape {chosen.shape} as indices; needed is one "
+                f"value for each of the {n_rows} training rows."
+            )
+        return np.flatnonzero(chosen)
+    if chosen.ndim != 1 or (chosen.dtype.kind not in "iu" and chosen.size):
+        raise TypeError(
+            f"{WHO} got indices of type {chosen.dtype} and shape {chosen.shape}; needed are the "
+            f"positions (0 to {n_rows - 1}) of training rows, or a boolean mask. For labels of a "
+            "DataFrame's index use df.index.get_indexer(labels)."
+        )
+    outside = chosen[(chosen < 0) | (chosen >= n_rows)]
+    if outside.size:
+        raise IndexError(
+            f"{WHO} got indices outside of the training rows: {outside[:5].tolist()}; positions "
+            f"run from 0 to {n_rows - 1}."
+        )
+    return chosen.astype(np.intp)

@@ -1,0 +1,110 @@
+"""How far the fitted parameters are from the optimum of the objective.
+
+The scale is statistical and needs no units: the Newton step to the optimum, measured in the
+Hessian's norm, against the step that resampling the rows would cause,
+
+    (∇Jᵀ (∇²J)⁻¹ ∇J)^½ / (Σ_i s_i² ∇ℓ_iᵀ (∇²J)⁻¹ ∇ℓ_i)^½ .
+
+A converged fit is at a few hundredths at most; other X, y or weights, or changed
+hyper-parameters, move the optimum by the order of one. ‖∇J‖ alone has no such scale.
+The denominator is estimated with random signs: E‖Σ ε_i s_i ∇ℓ_i‖² is that sum in any norm.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from .curvature import Array
+from .exceptions import NotStationaryWarning
+from .objective import Objective
+from .solvers import InverseHessian
+
+TOLERANCE = 0.1
+N_SIGN_VECTORS = 4
+# Below this share of the decision values' own size a step is rounding, whatever the noise is.
+SMALLEST_RELATIVE_STEP = 1e-6
+
+
+@dataclass(frozen=True)
+class Optimality:
+    """Distance of the fitted parameters from the optimum.
+
+    Parameters
+    ----------
+    gradient_norm : float
+        ‖∇J‖, sum convention; of the smallest subgradient where the loss has a kink.
+    relative_step : float
+        The Newton step to the optimum relative to the resampling noise.
+    """
+
+    gradient_norm: float
+    relative_step: float
+
+    def warn(self, estimator_name: str) -> None:
+        """NotStationaryWarning when the optimum is too far away."""
+        if self.relative_step <= TOLERANCE:
+            return
+        warnings.warn(
+            f"The fitted {estimator_name} is not at the optimum of its objective on these data: "
+            f"||grad J|| = {self.gradient_norm:.2e}, and the step to the optimum is "
+            f"{self.relative_step:.2f} of the sampling noise (at most {TOLERANCE} is expected). "
+            "Likely causes: the estimator has not converged (lower tol, raise max_iter); X, y or "
+            "sample_weight are not those that it was fitted on (prefit=True); a "
+            "hyper-parameter was changed since. Influence values may be wrong.",
+            NotStationaryWarning,
+            stacklevel=4,
+        )
+
+
+def measure_optimality(
+    objective: Objective, inverse: InverseHessian, random_state: int
+) -> Optimality:
+    """Compare the Newton step at the fitted parameters with the resampling noise."""
+    gradient = smallest_subgradient(objective)
+    signs = np.random.default_rng(random_state).choice(
+        [-1.0, 1.0], size=(objective.n_rows, 1, N_SIGN_VECTORS)
+    )
+    weighted = (objective.weights.values * objective.residuals)[:, :, None]
+    noise = objective.sum_gradients(weighted * signs)
+    columns = np.column_stack([gradient, noise])
+    products = np.einsum("pm,pm->m", columns, inverse.estimate(columns))
+    products = np.maximum(products, 0.0)
+    values = objective.training_values[:, :, None]
+    bent = objective.curvature.matmul(values)
+    floor = SMALLEST_RELATIVE_STEP**2 * float((values * bent).sum())
+    scale = float(products[1:].mean()) + floor / TOLERANCE**2
+    relative = np.sqrt(products[0] / scale) if scale > 0 else 0.0
+    return Optimality(float(np.linalg.norm(gradient)), float(relative))
+
+
+def smallest_subgradient(objective: Objective) -> Array:
+    """∇J (p,); where rows lie on a kink of the loss, the subgradient of smallest norm."""
+    lower, upper = objective.loss.residual_range(objective.y, objective.training_values)
+    rows, outputs = np.nonzero(upper > lower)
+    if not len(rows):
+        return objective.gradient()
+    residuals = objective.residuals.copy()
+    residuals[rows, outputs] = 0.0
+    smooth_part = objective.gradient(residuals)
+    kinks = objective.linear_map.take(rows)
+    weights = np.broadcast_to(objective.weights.values, residuals.shape)[rows, outputs]
+    place = (np.arange(len(rows)), outputs)
+
+    def gradient(slopes: Array) -> Array:
+        cotangents = np.zeros((len(rows), residuals.shape[1], 1))
+        cotangents[(*place, 0)] = weights * slopes
+        return smooth_part + kinks.vjp(cotangents)[:, 0]
+
+    def norm_and_slope(slopes: Array) -> tuple[float, Array]:
+        total = gradient(slopes)
+        along = kinks.jvp(total.reshape(-1, 1))[(*place, 0)]
+        return 0.5 * float(total @ total), np.asarray(weights * along, dtype=np.float64)
+
+    bounds = np.column_stack([lower[rows, outputs], upper[rows, outputs]])
+    start = objective.residuals[rows, outputs]
+    best = minimize(norm_and_slope, start, jac=True, method="L-BFGS-B", bounds=bounds)
+    return gradient(best.x)

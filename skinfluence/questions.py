@@ -1,0 +1,130 @@
+"""What is asked about: test rows, and the scalar of each whose change is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .blocks import row_blocks
+from .curvature import Array
+from .effects import target_blocks, target_directions
+from .inputs import WHO, check_targets, choose
+from .objective import Objective
+from .predictors import LinearMap
+from .removal import RowRemoval
+from .solvers import InverseHessian
+from .targets import DecisionTarget, LossTarget, ProbabilityTarget, Target
+
+TARGETS = ("loss", "prediction")
+
+
+@dataclass(frozen=True)
+class Question:
+    """Test rows with their target.
+
+    Parameters
+    ----------
+    linear_map : LinearMap
+        Of the test rows.
+    decision_values : ndarray of shape (n_test, K)
+    target : Target
+    labels : array-like or None
+        What the user would call the rows' y: given, or predicted by the model.
+    """
+
+    linear_map: LinearMap
+    decision_values: Array
+    target: Target
+    labels: Any
+
+    @property
+    def n_rows(self) -> int:
+        """Number of test rows."""
+        return self.linear_map.n_rows
+
+    def gradients(self) -> Array:
+        """Gradient of each target with respect to its decision values, (n_test, K)."""
+        return self.target.gradient(self.decision_values)
+
+    def directions(
+        self, inverse: InverseHessian, *, mean: bool = False
+    ) -> Iterator[tuple[slice, Array]]:
+        """(∇²J)⁻¹ times the targets' parameter gradients, in blocks of test rows (p, m)."""
+        gradients = self.gradients()
+        if mean:
+            yield slice(0, 1), target_directions(inverse, self.linear_map, gradients, mean=True)
+            return
+        for tests in target_blocks(self.n_rows, self.linear_map.n_parameters, 1):
+            block = self.linear_map.take(tests)
+            yield tests, target_directions(inverse, block, gradients[tests])
+
+    def removal_changes(
+        self, removal: RowRemoval, rows: Array
+    ) -> Iterator[tuple[slice, Any, Array]]:
+        """Change of each target by the removal of each row: tests, positions, values."""
+        n_outputs = self.linear_map.n_outputs
+        for tests in target_blocks(self.n_rows, self.linear_map.n_parameters, n_outputs):
+            block = self.linear_map.take(tests)
+            before = self.decision_values[tests]
+            target = self.target.take(tests)
+            start = target.value(before)[:, None]
+            for positions, moves in removal.decision_moves(block, rows):
+                yield tests, positions, evaluate(target, before[:, None, :] + moves) - start
+
+
+def evaluate(target: Target, decision_values: Array) -> Array:
+    """Target of every test row at many decision values (tests, rows, K): (tests, rows)."""
+    n_tests, n_rows, n_outputs = decision_values.shape
+    result = np.empty((n_tests, n_rows))
+    for tests in row_blocks(n_tests, 8 * 4 * n_rows * n_outputs):
+        repeated = target.take(np.repeat(np.arange(n_tests)[tests], n_rows))
+        flat = decision_values[tests].reshape(-1, n_outputs)
+        result[tests] = repeated.value(flat).reshape(-1, n_rows)
+    return result
+
+
+def pose_question(objective: Objective, X: Any, y: Any, target: str) -> Question:
+    """Test rows in the model's own space, with the target asked for.
+
+    Raises
+    ------
+    ValueError
+        For unseen labels, wrong lengths, or a question that has no answer.
+    """
+    choose("target", target, TARGETS)
+    linear_map = objective.predictor.linearize(X)
+    if y is not None:
+        y = check_targets(y, linear_map.n_rows, "y_test")
+    made = _loss_target(objective, y) if target == "loss" else _prediction(objective, linear_map, y)
+    return Question(linear_map, objective.decision_values(linear_map), made, y)
+
+
+def _loss_target(objective: Objective, y: Any) -> LossTarget:
+    if y is None:
+        raise ValueError(
+            f"{WHO} got y_test=None for a regressor with target='loss': at its own prediction a "
+            "regressor's loss and all influence on it are 0. Pass y_test, or "
+            "target='prediction' to explain the predicted value."
+        )
+    return LossTarget(objective.loss, objective.coding.encode(y, "y_test"))
+
+
+def _prediction(objective: Objective, linear_map: LinearMap, y: Any) -> Target:
+    n, n_outputs = linear_map.n_rows, linear_map.n_outputs
+    if not objective.coding.is_classification:
+        if n_outputs > 1:
+            raise ValueError(
+                f"{WHO} got target='prediction' for a regressor with {n_outputs} outputs, which "
+                "have no single predicted value. Pass y_test with target='loss', or fit one "
+                "regressor per output."
+            )
+        return DecisionTarget(np.zeros(n, dtype=np.intp), np.ones(n), "predicted value (unit of y)")
+    codes = objective.coding.codes(y, "y_test")
+    if objective.loss.has_probabilities:
+        return ProbabilityTarget(objective.loss, codes)
+    if n_outputs == 1:
+        return DecisionTarget(np.zeros(n, dtype=np.intp), np.where(codes == 1, 1.0, -1.0))
+    return DecisionTarget(codes, np.ones(n))

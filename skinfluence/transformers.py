@@ -1,0 +1,104 @@
+"""Input Jacobians of the steps before the model, as vector–Jacobian products.
+
+``step_vjp(step, X, cotangents)`` takes the step's own input rows (rows, d_in) and cotangents
+(m, rows, d_out) and returns (m, rows, d_in). It is a singledispatch function: support for
+another step is one registered function.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+from .curvature import Array
+
+
+@singledispatch
+def step_vjp(step: Any, X: Any, cotangents: Array) -> Array:
+    """Pull cotangents on a step's output back to its input.
+
+    Parameters
+    ----------
+    step : fitted transformer
+    X : array-like of shape (rows, d_in)
+    cotangents : ndarray of shape (m, rows, d_out)
+
+    Returns
+    -------
+    ndarray of shape (m, rows, d_in)
+
+    Raises
+    ------
+    TypeError
+        For steps that nobody has registered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skinfluence.transformers import step_vjp
+    >>> X = np.array([[0.0], [4.0]])
+    >>> step_vjp(StandardScaler().fit(X), X, np.ones((1, 2, 1)))
+    array([[[0.5],
+            [0.5]]])
+    """
+    known = sorted(kind.__name__ for kind in step_vjp.registry if kind is not object)
+    raise TypeError(
+        f"perturbation_gradient got a pipeline with {type(step).__name__}, whose derivative it "
+        f"does not know. It knows {', '.join(known)}. Register another with "
+        "skinfluence.transformers.step_vjp.register, or explain the final model alone on "
+        "transformed rows to get the gradient with respect to its inputs."
+    )
+
+
+@step_vjp.register(StandardScaler)
+@step_vjp.register(RobustScaler)
+@step_vjp.register(MaxAbsScaler)
+def _divide(step: Any, X: Any, cotangents: Array) -> Array:
+    return cotangents if step.scale_ is None else cotangents / step.scale_
+
+
+@step_vjp.register(MinMaxScaler)
+def _multiply(step: Any, X: Any, cotangents: Array) -> Array:
+    if not step.clip:
+        return cotangents * step.scale_
+    unclipped = np.asarray(X) * step.scale_ + step.min_
+    low, high = step.feature_range
+    return cotangents * step.scale_ * ((unclipped >= low) & (unclipped <= high))
+
+
+@step_vjp.register(PCA)
+def _pca(step: Any, X: Any, cotangents: Array) -> Array:
+    if step.whiten:
+        cotangents = cotangents / np.sqrt(step.explained_variance_)
+    return np.asarray(cotangents @ step.components_)
+
+
+@step_vjp.register(TruncatedSVD)
+def _project(step: Any, X: Any, cotangents: Array) -> Array:
+    return np.asarray(cotangents @ step.components_)
+
+
+def pull_back(transformers: list[Any], X: Any, rows: Array, cotangents: Array) -> Array:
+    """From the model's inputs back through all steps to the raw features of some rows."""
+    if not transformers:
+        return cotangents
+    inputs = [_take(X, rows)]
+    for transformer in transformers[:-1]:
+        inputs.append(transformer.transform(inputs[-1]))
+    for transformer, given in zip(reversed(transformers), reversed(inputs), strict=True):
+        cotangents = step_vjp(transformer, given, cotangents)
+    return cotangents
+
+
+def _take(X: Any, rows: Array) -> Any:
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if sparse.issparse(X):
+        return X.tocsr()[rows]
+    return np.asarray(X)[rows]
