@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import effects
 from .curvature import Array
 from .explanation import Explanation, TopRows
-from .inputs import check_indices, choose, model_rows
+from .inputs import check_indices, check_k, choose, model_rows
 from .objective import Objective
 from .questions import Question, pose_question
 from .removal import RowRemoval
@@ -266,16 +266,11 @@ class InfluenceAnswers:
         """
         check_is_fitted(self)
         choose("kind", kind, KINDS)
-        n = self.objective_.n_rows
-        if not isinstance(k, (int, np.integer)) or not 1 <= k <= n // 2:
-            raise ValueError(
-                f"InfluenceExplainer.explain got k={k!r} with {n} training rows; needed is a "
-                f"whole number from 1 to {n // 2}, so that the two lists don't overlap."
-            )
+        k = check_k(k, self.objective_.n_rows)
         regressor_alone = y_test is None and not self.objective_.coding.is_classification
         target = "prediction" if regressor_alone else "loss"
         question = self._question(X_test, y_test, target)
-        top = TopRows(question.n_rows, int(k))
+        top = TopRows(question.n_rows, k)
         for tests, positions, values in self._effects(question, kind, None):
             top.update(tests, positions, values)
         return Explanation.from_top_rows(

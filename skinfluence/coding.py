@@ -37,6 +37,13 @@ class ClassLabels:
     layout: Literal["signs", "codes"]
     is_classification: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise ValueError(
+                "InfluenceExplainer got a classifier fitted on one class alone, "
+                f"{self.classes.tolist()}; it needs at least 2 classes in y."
+            )
+
     def codes(self, y: Any, name: str) -> Array:
         """Positions of the labels in ``classes``, (n,).
 
@@ -48,17 +55,15 @@ class ClassLabels:
         labels = column_or_1d(np.asarray(y))
         if labels.dtype.kind == "f" and np.isnan(labels).any():
             raise ValueError(f"{name} contains NaN; every row needs a label.")
-        seen, codes = np.unique(labels, return_inverse=True)
         position = {label: k for k, label in enumerate(self.classes.tolist())}
-        unseen = [label for label in seen.tolist() if label not in position]
+        codes = [position.get(label, -1) for label in labels.tolist()]
+        unseen = {label: None for label in labels.tolist() if label not in position}
         if unseen:
             raise ValueError(
-                f"{name} contains labels that the model was not fitted on: {unseen[:5]}. "
+                f"{name} contains labels that the model was not fitted on: {list(unseen)[:5]}. "
                 f"It knows {self.classes.tolist()[:20]}. Drop these rows or map the labels."
             )
-        return np.array([position[label] for label in seen.tolist()], dtype=np.intp)[
-            codes.reshape(-1)
-        ]
+        return np.array(codes, dtype=np.intp)
 
     def encode(self, y: Any, name: str) -> Array:
         """(n,) codes, or (n, 1) or (n, C) signs."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from .curvature import Array
 from .explanation import Explanation
@@ -51,9 +52,9 @@ class TopInfluenceDisplay:
         helpful = np.arange(len(indices)) < explanation.helpful_indices.shape[1]
         targets = np.asarray(explanation.training_y)
         names = [
-            f"row {explanation.row_name(i)} (y = {targets[i]})"
+            f"{explanation.row_title(i)} (y = {targets[i]})"
             if targets.ndim == 1 and targets.dtype.kind in "iubOUS"
-            else f"row {explanation.row_name(i)}"
+            else explanation.row_title(i)
             for i in indices
         ]
         title = f"test row {test_row}{explanation.label_text(test_row)}"
@@ -123,19 +124,19 @@ class InfluenceImagesDisplay:
         most: int = 5,
     ) -> InfluenceImagesDisplay:
         """Display of one test row of an explanation, at most ``most`` images of either sort."""
-        training, targets = np.asarray(explanation.training_X), np.asarray(explanation.training_y)
+        targets = np.asarray(explanation.training_y)
 
         def captioned(indices: Array, effects: Array) -> list[tuple[Array, str]]:
             return [
                 (
-                    training[i].reshape(image_shape),
-                    f"row {explanation.row_name(i)}, y = {targets[i]}\n{effect:+.1e}",
+                    _image(explanation.training_X, i, image_shape),
+                    f"{explanation.row_title(i)}, y = {targets[i]}\n{effect:+.1e}",
                 )
                 for i, effect in zip(indices[:most], effects[:most], strict=True)
             ]
 
         return cls(
-            np.asarray(explanation.test_X)[test_row].reshape(image_shape),
+            _image(explanation.test_X, test_row, image_shape),
             f"test row {test_row}{explanation.label_text(test_row)}",
             captioned(explanation.helpful_indices[test_row], explanation.helpful_effects[test_row]),
             captioned(explanation.harmful_indices[test_row], explanation.harmful_effects[test_row]),
@@ -155,29 +156,40 @@ class InfluenceImagesDisplay:
             Itself, with ``axes_`` and ``figure_``.
         """
         plt = _pyplot()
-        columns = 1 + len(self.helpful)
+        columns = len(self.helpful)
         if figure is None:
-            figure = plt.figure(figsize=(1.6 * columns + 0.6, 4.6), layout="constrained")
-        axes = figure.subplots(2, columns, squeeze=False)
-        for ax in axes.flat:
-            ax.set_axis_off()
-        self._draw(axes[0, 0], self.test_image, self.test_title)
+            figure = plt.figure(figsize=(1.45 * columns + 2.2, 4.3), layout="constrained")
+        grid = figure.add_gridspec(2, columns + 1, width_ratios=[1.6] + [1.0] * columns)
+        test_ax = figure.add_subplot(grid[:, 0])
+        self._draw(test_ax, self.test_image, self.test_title, "black")
+        axes = [test_ax]
         for row, (name, colour, images) in enumerate(
             (("helpful", HELPFUL, self.helpful), ("harmful", HARMFUL, self.harmful))
         ):
             for column, (image, title) in enumerate(images, start=1):
-                self._draw(axes[row, column], image, title)
-            axes[row, 1].set_title(
-                f"{name}\n{images[0][1]}", fontsize=8, color=colour, fontweight="bold"
-            )
-        figure.supxlabel(self.caption, fontsize=8)
+                ax = figure.add_subplot(grid[row, column])
+                self._draw(ax, image, title, colour)
+                axes.append(ax)
+                if column == 1:
+                    ax.set_ylabel(name, color=colour, fontsize=11, fontweight="bold")
+        figure.supxlabel(self.caption, fontsize=9)
         self.axes_, self.figure_ = axes, figure
         return self
 
     @staticmethod
-    def _draw(ax: Any, image: Array, title: str) -> None:
+    def _draw(ax: Any, image: Array, title: str, colour: str) -> None:
         ax.imshow(image, cmap="gray_r" if image.ndim == 2 else None)
         ax.set_title(title, fontsize=8)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        for spine in ax.spines.values():
+            spine.set(color=colour, linewidth=1.5)
+
+
+def _image(X: Any, row: int, shape: tuple[int, ...]) -> Array:
+    if sparse.issparse(X):
+        return np.asarray(X.tocsr()[[row]].toarray()).reshape(shape)
+    return np.asarray(X.iloc[row] if hasattr(X, "iloc") else X[row]).reshape(shape)
 
 
 def _axis_label(explanation: Explanation) -> str:

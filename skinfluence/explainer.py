@@ -135,6 +135,7 @@ class InfluenceExplainer(InfluenceAnswers, DelegatesPrediction, MetaEstimatorMix
         started = perf_counter()
         solver = as_solver(self.solver)
         self._check_parameters()
+        check_sample_weight(sample_weight)
         self.estimator_ = self._fitted_estimator(X, y, sample_weight)
         self._transformers, self._model = resolve(self.estimator_)
         check_is_fitted(self._model)
@@ -155,7 +156,7 @@ class InfluenceExplainer(InfluenceAnswers, DelegatesPrediction, MetaEstimatorMix
         self.report_ = Bunch(
             n=self.objective_.n_rows,
             p=self.objective_.n_parameters,
-            solver=solver.name,
+            solver=self.solver_.name,
             reason=self.solver_.describe(),
             gradient_norm=optimality.gradient_norm,
             relative_step=optimality.relative_step,

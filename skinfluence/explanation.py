@@ -145,13 +145,17 @@ class Explanation:
 
     def _listing(self, indices: Array, effects: Array, test: int) -> str:
         shown = zip(indices[test, :SHOWN_ROWS], effects[test, :SHOWN_ROWS], strict=True)
-        text = ", ".join(f"row {self.row_name(i)} {effect:+.2e}" for i, effect in shown)
+        text = ", ".join(f"{self.row_title(i)} {effect:+.2e}" for i, effect in shown)
         return text + (", ..." if indices.shape[1] > SHOWN_ROWS else "")
 
     def row_name(self, position: int) -> Any:
         """A training row's label in the DataFrame's index, else its position."""
-        index = getattr(self.training_X, "index", None)
-        return position if index is None else index[position]
+        return self.training_X.index[position] if _is_frame(self.training_X) else position
+
+    def row_title(self, position: int) -> str:
+        """What a listing or picture calls a training row."""
+        name = self.row_name(position)
+        return name if isinstance(name, str) else f"row {name}"
 
     def label_text(self, test_row: int) -> str:
         """The label that was explained, in brackets."""
@@ -195,14 +199,15 @@ class Explanation:
         )
         y = np.asarray(self.training_y)
         frame["y"] = list(y[positions]) if y.ndim > 1 else y[positions]
-        if hasattr(self.training_X, "iloc"):
+        if _is_frame(self.training_X):
             features = self.training_X.iloc[positions].reset_index(drop=True)
             frame = pd.concat([frame, features], axis=1)
         return frame
 
     def _test_names(self) -> Any:
-        index = getattr(self.test_X, "index", None)
-        return np.arange(len(self.helpful_indices)) if index is None else np.asarray(index)
+        if _is_frame(self.test_X):
+            return np.asarray(self.test_X.index)
+        return np.arange(len(self.helpful_indices))
 
     def plot(self, test_row: int = 0, *, image_shape: tuple[int, ...] | None = None) -> Any:
         """Draw one test row's explanation (needs matplotlib).
@@ -225,6 +230,11 @@ class Explanation:
         if image_shape is None:
             return TopInfluenceDisplay.from_explanation(self, test_row).plot()
         return InfluenceImagesDisplay.from_explanation(self, test_row, image_shape).plot()
+
+
+def _is_frame(X: Any) -> bool:
+    """Whether X is a DataFrame; a list has an ``index`` too."""
+    return hasattr(X, "iloc")
 
 
 def _stack(kept: list[tuple[Array, Array]]) -> tuple[Array, Array]:

@@ -35,8 +35,8 @@ def model_rows(transformers: list[Any], model: Any, X: Any) -> Any:
     return validate_data(model, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
 
 
-def check_sample_weight(sample_weight: Any, n_rows: int) -> Array | None:
-    """(n,) non-negative float64, or None.
+def check_sample_weight(sample_weight: Any, n_rows: int | None = None) -> Array | None:
+    """(n,) non-negative float64, or None; without ``n_rows`` the length is not checked.
 
     Raises
     ------
@@ -49,8 +49,8 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Array | None:
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
     if weights.ndim == 0:
-        weights = np.full(n_rows, float(weights))
-    if weights.shape != (n_rows,):
+        weights = np.full(n_rows or 1, float(weights))
+    if n_rows is not None and weights.shape != (n_rows,):
         raise ValueError(
             f"{WHO} got sample_weight of shape {weights.shape}; needed is one weight for each of "
             f"the {n_rows} training rows."
@@ -61,7 +61,10 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Array | None:
             "losses needs weights of at least 0. Leave such rows out or set their weight to 0."
         )
     if not weights.any():
-        raise ValueError(f"{WHO} got sample_weight that is 0 for every row.")
+        raise ValueError(
+            f"{WHO} got sample_weight that is 0 for every row. Sample weights must contain at "
+            "least one non-zero number."
+        )
     return np.asarray(weights)
 
 
@@ -123,3 +126,19 @@ def check_indices(indices: Any, n_rows: int) -> Array | None:
             f"run from 0 to {n_rows - 1}."
         )
     return chosen.astype(np.intp)
+
+
+def check_k(k: Any, n_rows: int) -> int:
+    """How many rows of either sort an explanation keeps.
+
+    Raises
+    ------
+    ValueError
+        For anything but a whole number of at least 1 with two lists that don't overlap.
+    """
+    if not isinstance(k, (int, np.integer)) or not 1 <= k <= n_rows // 2:
+        raise ValueError(
+            f"{WHO}.explain got k={k!r} with {n_rows} training rows; needed is a whole number "
+            f"from 1 to {n_rows // 2}, so that the two lists don't overlap."
+        )
+    return int(k)

@@ -56,7 +56,7 @@ class Optimality:
             "sample_weight are not those that it was fitted on (prefit=True); a "
             "hyper-parameter was changed since. Influence values may be wrong.",
             NotStationaryWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
 
 

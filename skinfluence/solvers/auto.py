@@ -101,6 +101,7 @@ class AutoInverse(InverseHessian):
         self._note()
 
     def _note(self) -> None:
+        self.name = self._chosen.name
         self.condition = self._chosen.condition
         self.rank = self._chosen.rank
 
@@ -109,10 +110,10 @@ class AutoInverse(InverseHessian):
             return self._chosen
         choice = self.auto.choose(self.operator, n_right_hand_sides)
         if choice.solver != self.choice.solver:
-            if self.context.verbose:
-                sys.stderr.write(f"[skinfluence] {choice.solver.name}: {choice.reason}\n")
             self.choice, self._chosen = choice, choice.solver.factor(self.operator, self.context)
             self._note()
+            if self.context.verbose:
+                sys.stderr.write(f"[skinfluence] {self.name}: {choice.reason}\n")
         return self._chosen
 
     def solve(self, right_hand_sides: Array) -> Array:

@@ -41,11 +41,6 @@ class SolverContext:
 class Solver(ABC):
     """Settings of a way to apply (∇²J)⁻¹."""
 
-    @property
-    def name(self) -> str:
-        """How the report names it."""
-        return type(self).__name__.lower()
-
     @abstractmethod
     def factor(self, operator: HessianOperator, context: SolverContext) -> InverseHessian:
         """Do what doesn't need right-hand sides."""
@@ -56,12 +51,15 @@ class InverseHessian(ABC):
 
     Attributes
     ----------
+    name : str
+        How the report names what is applied.
     condition : float
         Estimate of the condition number; NaN where none is known.
     rank : int or None
         Numerical rank of ∇²J where the solver sees it.
     """
 
+    name: str = "custom"
     condition: float = float("nan")
     rank: int | None = None
 

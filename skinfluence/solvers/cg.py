@@ -81,6 +81,8 @@ class CG(Solver):
 class CGInverse(InverseHessian):
     """(∇²J)⁻¹ by iteration, to ``tolerance``."""
 
+    name = "cg"
+
     def __init__(
         self, operator: HessianOperator, settings: CG, precondition: Preconditioner, label: str
     ) -> None:

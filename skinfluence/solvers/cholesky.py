@@ -40,6 +40,8 @@ class Cholesky(Solver):
 class CholeskyInverse(InverseHessian):
     """One factor per independent block of ∇²J."""
 
+    name = "cholesky"
+
     def __init__(self, operator: HessianOperator) -> None:
         super().__init__(operator)
         self.factors: list[CholeskyFactor | SpectralFactor] = [

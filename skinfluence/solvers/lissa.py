@@ -83,6 +83,8 @@ class Divergence(FloatingPointError):
 class LiSSAInverse(InverseHessian):
     """(∇²J)⁻¹ by averaging stochastic chains."""
 
+    name = "lissa"
+
     def __init__(
         self,
         operator: HessianOperator,
