@@ -90,13 +90,15 @@ class Objective:
 
     def value(self) -> float:
         """J at the fitted parameters."""
-        losses = self.weighted_losses(self.training_values)
-        return float(losses.sum()) + self.penalty.value(self.theta)
-
-    def weighted_losses(self, decision_values: Array) -> Array:
-        """s_i ℓ_i, (n,)."""
-        losses = self.loss.value(self.y, decision_values)
-        return np.asarray(self.weights.values[:, 0] * losses)
+        z, weights = self.training_values, self.weights.values
+        if weights.shape[1] == 1:
+            data = weights[:, 0] @ self.loss.value(self.y, z)
+        else:
+            # Only sums over outputs are weighted per output.
+            outputs = [slice(k, k + 1) for k in range(z.shape[1])]
+            losses = [self.loss.value(self.y[:, k], z[:, k]) for k in outputs]
+            data = (weights * np.column_stack(losses)).sum()
+        return float(data) + self.penalty.value(self.theta)
 
     def gradient(self, residuals: Array | None = None) -> Array:
         """∇J (p,), or with other residuals in place of the fitted ones."""

@@ -33,6 +33,8 @@ from .weighting import BalancedWeights
 # A row whose removal leaves less than this share of curvature in its own direction has
 # leverage 1: without it the model is not determined.
 LEAST_CURVATURE_LEFT = 1e-10
+# About half an hour of two cores.
+MANY_OPERATIONS = 1e14
 
 
 @dataclass(frozen=True)
@@ -156,9 +158,22 @@ class RowRemoval:
 
     def _complete(self, rows: Array) -> None:
         missing = np.unique(rows[~self._known[rows]])
+        self._warn_if_slow(len(missing))
         for group, scenario in self.groups(missing):
             self._compute(missing[group], scenario)
         self._known[missing] = True
+
+    def _warn_if_slow(self, n_rows: int) -> None:
+        n_solves = n_rows * self._steps.shape[1]
+        if self.inverse.iterative_operations(n_solves) > MANY_OPERATIONS:
+            warnings.warn(
+                f"kind='removal' of {n_rows:,} rows needs {n_solves:,} iterative solves with "
+                f"{self.objective.n_parameters:,} parameters, which may take hours. Ask for fewer "
+                "rows with indices=, use kind='upweight', or solver='cholesky' where the Hessian "
+                "fits into memory.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _compute(self, rows: Array, scenario: Scenario) -> None:
         k = self._steps.shape[1]

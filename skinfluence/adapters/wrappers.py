@@ -53,7 +53,7 @@ def _frozen(estimator: Any) -> tuple[list[Any], Any]:
 def fit_parameters(estimator: Any, sample_weight: Any) -> dict[str, Any]:
     """How ``sample_weight`` is passed to this estimator's ``fit``."""
     inner = getattr(estimator, "estimator", None)
-    if inner is not None and not isinstance(estimator, FrozenEstimator):
+    if inner is not None:
         return fit_parameters(inner, sample_weight)
     if not has_fit_parameter(estimator, "sample_weight"):
         raise TypeError(
@@ -61,6 +61,12 @@ def fit_parameters(estimator: Any, sample_weight: Any) -> dict[str, Any]:
             "none. Leave sample_weight out, or use an estimator that takes it."
         )
     return {"sample_weight": sample_weight}
+
+
+@fit_parameters.register(FrozenEstimator)
+def _frozen_parameters(estimator: Any, sample_weight: Any) -> dict[str, Any]:
+    # Its weights, if it had any, are those of the fit that froze it.
+    return {}
 
 
 @fit_parameters.register(Pipeline)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import LinearMap
-from .base import InverseHessian, Solver, SolverContext
+from .base import TYPICAL_ITERATIONS, InverseHessian, Solver, SolverContext
 from .cg import CG
 from .cholesky import Cholesky
 
@@ -16,8 +16,6 @@ from .cholesky import Cholesky
 SMALL = 4096
 # A dense factor and its inverse must fit into memory beside the data.
 LARGEST_DENSE_BYTES = 2 << 30
-# What preconditioned CG typically takes to 1e-8.
-TYPICAL_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -123,6 +121,13 @@ class AutoInverse(InverseHessian):
     def estimate(self, right_hand_sides: Array) -> Array:
         """With what there is: a diagnosis is no reason to factorise."""
         return self._chosen.estimate(right_hand_sides)
+
+    def iterative_operations(self, n_right_hand_sides: int) -> float:
+        """What the choice for so many right-hand sides would take."""
+        choice = self.auto.choose(self.operator, n_right_hand_sides)
+        if isinstance(choice.solver, Cholesky) or isinstance(self.choice.solver, Cholesky):
+            return 0.0
+        return super().iterative_operations(n_right_hand_sides)
 
     def leverage(self, linear_map: LinearMap) -> Array:
         """M_i, (n, K, K)."""

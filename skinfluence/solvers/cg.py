@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, cg
+from scipy.sparse.linalg import LinearOperator
 from sklearn.exceptions import ConvergenceWarning
 
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import LinearMap
 from .base import InverseHessian, Solver, SolverContext
-from .preconditioners import Jacobi, Preconditioner, SampledHessian, no_preconditioner
+from .preconditioners import (
+    DIAGONAL,
+    Preconditioner,
+    SampledHessian,
+    faster_diagonal,
+    run_cg,
+)
 
-# scipy 1.12 renamed the relative tolerance.
-RELATIVE_TOLERANCE = "rtol" if "rtol" in inspect.signature(cg).parameters else "tol"
 # The stacked iterates: scipy keeps five vectors, the operator and preconditioner a few more.
 STACK_BYTES = 1 << 28
 # Sampled-Hessian preconditioners are dense: beyond this many parameters they don't pay.
@@ -40,7 +43,7 @@ class CG(Solver):
     max_iter : int, default=1000
     preconditioner : {"auto", "sampled-hessian", "jacobi", "none"}, default="auto"
         "auto": the factorised Hessian of a sample of the rows where it is small enough to be
-        dense, else Jacobi.
+        dense; else Jacobi or none, whichever is ahead after a short trial.
     sample_size : int, optional
         Rows in the sampled Hessian; by default what balances its cost with what it saves.
 
@@ -58,18 +61,16 @@ class CG(Solver):
 
     def factor(self, operator: HessianOperator, context: SolverContext) -> CGInverse:
         """Build the preconditioner."""
-        kind = self.preconditioner
+        kind: str = self.preconditioner
         if kind == "auto":
-            small = operator.n_parameters <= LARGEST_DENSE_PRECONDITIONER
-            kind = "sampled-hessian" if small and operator.n_rows > 1 else "jacobi"
+            small = operator.block_size <= LARGEST_DENSE_PRECONDITIONER
+            kind = "sampled-hessian" if small else faster_diagonal(operator, context)
         if kind == "sampled-hessian":
             n_rows = min(operator.n_rows, self.sample_size or default_sample_size(operator))
             precondition: Preconditioner = SampledHessian(operator, n_rows, context)
-            label = f"sampled-hessian of {n_rows} rows"
-        elif kind == "jacobi":
-            precondition, label = Jacobi(operator), kind
-        elif kind == "none":
-            precondition, label = no_preconditioner, kind
+            label = f"{kind} of {n_rows} rows"
+        elif kind in DIAGONAL:
+            precondition, label = DIAGONAL[kind](operator), kind
         else:
             raise ValueError(
                 f"CG got preconditioner={kind!r}; it knows 'auto', 'sampled-hessian', 'jacobi' "
@@ -137,14 +138,13 @@ class CGInverse(InverseHessian):
         def count(_: Array) -> None:
             self.n_iter += 1
 
-        solution, info = cg(
+        solution, info = run_cg(
             stacked(self.operator.matmat),
             unit.reshape(-1),
-            atol=0.0,
-            maxiter=self.settings.max_iter,
-            M=stacked(self.precondition),
-            callback=count,
-            **{RELATIVE_TOLERANCE: tolerance},
+            stacked(self.precondition),
+            tolerance,
+            self.settings.max_iter,
+            count,
         )
         solution = solution.reshape(shape)
         if info != 0:

@@ -62,6 +62,17 @@ class CholeskyInverse(InverseHessian):
         solved = [factor.solve(block) for factor, block in zip(self.factors, blocks, strict=True)]
         return self.operator.from_blocks(np.stack(solved))
 
+    def estimate(self, right_hand_sides: Array) -> Array:
+        """Without the check of ``solve``: a gradient near 0 is rounding, of any direction."""
+        blocks = self.operator.to_blocks(np.asarray(right_hand_sides, dtype=np.float64))
+        pairs = zip(self.factors, blocks, strict=True)
+        solved = [factor.solve_in_range(block) for factor, block in pairs]
+        return self.operator.from_blocks(np.stack(solved))
+
+    def iterative_operations(self, n_right_hand_sides: int) -> float:
+        """None."""
+        return 0.0
+
     def leverage(self, linear_map: LinearMap) -> Array:
         """M_i, (n, K, K)."""
         if self.operator.curvature.separable:

@@ -39,6 +39,10 @@ class CholeskyFactor:
         solved = dtrsm(1.0, self.lower, half, lower=1, trans_a=1, overwrite_b=1)
         return np.asarray(self.scale[:, None] * solved)
 
+    def solve_in_range(self, right_hand_sides: Array) -> Array:
+        """H⁻¹ B."""
+        return self.solve(right_hand_sides)
+
     def half_inverse(self) -> Array:
         """L⁻¹ S, lower triangular: for many structured right-hand sides at once."""
         inverse, _ = dtrtri(self.lower, lower=1)
@@ -72,7 +76,12 @@ class SpectralFactor:
 
     def solve(self, right_hand_sides: Array) -> Array:
         """The minimum-norm solution of H X = B."""
-        solved = self.half.T @ self.half_solve(right_hand_sides)
+        self._check_range(right_hand_sides)
+        return self.solve_in_range(right_hand_sides)
+
+    def solve_in_range(self, right_hand_sides: Array) -> Array:
+        """The same for the part of B in the range of H, without a word about the rest."""
+        solved = self.half.T @ (self.half @ right_hand_sides)
         return np.asarray(solved - self.null_parameters @ (self.null_parameters.T @ solved))
 
     def half_inverse(self) -> Array:

@@ -7,9 +7,11 @@ none), class-diagonal blocks and Kronecker factors by a wide margin.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
 
 from ..curvature import Array
 from ..operators import HessianOperator
@@ -17,6 +19,10 @@ from .base import SolverContext
 from .factorisation import factorise
 
 Preconditioner = Callable[[Array], Array]
+
+# scipy 1.12 renamed the relative tolerance.
+RELATIVE_TOLERANCE = "rtol" if "rtol" in inspect.signature(cg).parameters else "tol"
+TRIAL_ITERATIONS = 15
 
 
 class SampledHessian:
@@ -52,6 +58,54 @@ class Jacobi:
         return self.inverse[:, None] * residuals
 
 
-def no_preconditioner(residuals: Array) -> Array:
-    """Nothing."""
-    return residuals
+class Identity:
+    """No preconditioner."""
+
+    def __init__(self, operator: HessianOperator) -> None:
+        pass
+
+    def __call__(self, residuals: Array) -> Array:
+        """Nothing."""
+        return residuals
+
+
+DIAGONAL: dict[str, Callable[[HessianOperator], Preconditioner]] = {
+    "jacobi": Jacobi,
+    "none": Identity,
+}
+
+
+def faster_diagonal(operator: HessianOperator, context: SolverContext) -> str:
+    """Jacobi or none, whichever is ahead after a short trial on a random right-hand side.
+
+    Neither is safe to assume: Jacobi takes a quarter of the iterations on columns of very
+    different scale, and twice as many on word counts with an L2 penalty. CG maximises bᵀx over
+    its Krylov space, so the larger bᵀx is ahead.
+    """
+    b = np.random.default_rng(context.random_state).standard_normal(operator.n_parameters)
+
+    def progress(name: str) -> float:
+        apply = DIAGONAL[name](operator)
+        precondition = LinearOperator(
+            operator.shape, matvec=lambda v: apply(v.reshape(-1, 1)).reshape(-1), dtype=b.dtype
+        )
+        solution, _ = run_cg(operator, b, precondition, 0.0, TRIAL_ITERATIONS)
+        return float(b @ solution)
+
+    return max(sorted(DIAGONAL), key=progress)
+
+
+def run_cg(
+    operator: LinearOperator,
+    b: Array,
+    precondition: LinearOperator,
+    tolerance: float,
+    max_iter: int,
+    callback: Callable[[Array], None] | None = None,
+) -> tuple[Array, int]:
+    """``scipy.sparse.linalg.cg`` under the name that its relative tolerance has."""
+    options = {RELATIVE_TOLERANCE: tolerance}
+    solution, info = cg(
+        operator, b, atol=0.0, maxiter=max_iter, M=precondition, callback=callback, **options
+    )
+    return solution, info
