@@ -16,13 +16,12 @@ from .objective import Objective
 from .questions import Question, pose_question
 from .removal import RowRemoval
 from .solvers import InverseHessian
-from .transformers import pull_back
 
 KINDS = ("upweight", "removal")
 
 
-class InfluenceAnswers:
-    """Influence in all its forms, from a fitted objective and its inverse Hessian."""
+class Answers:
+    """What every question needs: a fitted objective, its inverse Hessian, checked input."""
 
     estimator_: Any
     objective_: Objective
@@ -32,6 +31,20 @@ class InfluenceAnswers:
     _model: Any
     _training_X: Any
     _training_y: Any
+
+    def _question(self, X_test: Any, y_test: Any, target: str) -> Question:
+        rows = model_rows(self._transformers, self._model, X_test)
+        if y_test is None and self.objective_.coding.is_classification:
+            y_test = self.estimator_.predict(X_test)
+        return pose_question(self.objective_, rows, y_test, target)
+
+    def _rows(self, indices: Any) -> Array:
+        rows = check_indices(indices, self.objective_.n_rows)
+        return np.arange(self.objective_.n_rows) if rows is None else rows
+
+
+class InfluenceAnswers(Answers):
+    """What a row's weight, or its removal, does to targets and parameters."""
 
     def influence(
         self,
@@ -152,8 +165,8 @@ class InfluenceAnswers:
         Returns
         -------
         dict
-            ``coef`` and ``intercept``, of shapes (n_indices, *shape of ``coef_``) and
-            (n_indices, *shape of ``intercept_``), with respect to the final model's inputs.
+            ``coef`` and ``intercept``, of shapes ``(n_indices, *coef_.shape)`` and
+            ``(n_indices, *intercept_.shape)``, with respect to the final model's inputs.
 
         Examples
         --------
@@ -177,56 +190,6 @@ class InfluenceAnswers:
             gradients = linear_map.columns(self.objective_.residuals[rows])
             directions = -self.objective_.n_rows * self.solver_.solve(gradients)
         return self.objective_.predictor.unpack(directions)
-
-    def perturbation_gradient(
-        self, X_test: Any, y_test: Any = None, *, indices: Any, reduce: str | None = None
-    ) -> Array:
-        """How moving a training row's features moves the test loss (Eq. 5).
-
-        Moving row i by a small δ changes the loss of test row t by (s_i/n) · gradient · δ, with
-        s_i the row's weight (1 without weights).
-
-        Parameters
-        ----------
-        X_test : array-like of shape (n_test, n_features)
-        y_test : array-like of shape (n_test,), optional
-            None stands for the model's own predicted label.
-        indices : array-like of int or boolean mask
-            Training rows.
-        reduce : {None, "mean"}, default=None
-            "mean" averages over the test rows.
-
-        Returns
-        -------
-        ndarray of shape (n_test, n_indices, n_features), or (n_indices, n_features)
-            Of the explainer's own features: through the steps before the model.
-
-        Raises
-        ------
-        TypeError
-            For steps whose derivative is not known.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sklearn.linear_model import Ridge
-        >>> from skinfluence import InfluenceExplainer
-        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 2.0, 7.0])
-        >>> explainer = InfluenceExplainer(Ridge()).fit(X, y)
-        >>> explainer.perturbation_gradient([[4.0]], [8.0], indices=[0, 3]).shape
-        (1, 2, 1)
-        """
-        check_is_fitted(self)
-        choose("reduce", reduce, (None, "mean"))
-        rows = self._rows(indices)
-        question = self._question(X_test, y_test, "loss")
-        directions = effects.target_directions(
-            self.solver_, question.linear_map, question.gradients(), mean=reduce == "mean"
-        )
-        gradients = effects.input_gradients(self.objective_, directions, rows)
-        gradients *= -self.objective_.n_rows
-        result = pull_back(self._transformers, self._training_X, rows, gradients)
-        return result[0] if reduce == "mean" else result
 
     def explain(
         self, X_test: Any, y_test: Any = None, *, k: int = 10, kind: str = "removal"
@@ -257,7 +220,7 @@ class InfluenceAnswers:
         >>> digits = load_mnist17()
         >>> explainer = InfluenceExplainer(LogisticRegression(C=0.01, tol=1e-8))
         >>> explainer.fit(digits.data, digits.target).explain(digits.test_data[:1], k=2)
-        Explanation of 1 test rows, 2 helpful and 2 harmful rows each
+        Explanation of 1 test row: 2 helpful and 2 harmful rows each
         effect: change of the test row's loss, in log-loss (nats), when the row is removed and
         the model refitted; positive = helpful
         test row 0 (explained: 7)
@@ -300,13 +263,3 @@ class InfluenceAnswers:
             for positions, values in products:
                 values *= -self.objective_.n_rows
                 yield tests, positions, values
-
-    def _question(self, X_test: Any, y_test: Any, target: str) -> Question:
-        rows = model_rows(self._transformers, self._model, X_test)
-        if y_test is None and self.objective_.coding.is_classification:
-            y_test = self.estimator_.predict(X_test)
-        return pose_question(self.objective_, rows, y_test, target)
-
-    def _rows(self, indices: Any) -> Array:
-        rows = check_indices(indices, self.objective_.n_rows)
-        return np.arange(self.objective_.n_rows) if rows is None else rows

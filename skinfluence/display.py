@@ -195,8 +195,8 @@ def _image(X: Any, row: int, shape: tuple[int, ...]) -> Array:
 def _axis_label(explanation: Explanation) -> str:
     what = "loss" if explanation.target == "loss" else "prediction"
     if explanation.kind == "removal":
-        return f"change of the {what} when the row is removed, {explanation.unit}"
-    return f"influence of upweighting the row on the {what}, {explanation.unit}"
+        return f"change of the {what} when the row is removed,\n{explanation.unit}"
+    return f"influence of upweighting the row on the {what},\n{explanation.unit}"
 
 
 def _pyplot() -> Any:

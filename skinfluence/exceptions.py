@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
+
 import numpy as np
+
+PACKAGE = str(Path(__file__).parent)
 
 
 class SingularHessianError(np.linalg.LinAlgError, ValueError):
@@ -11,3 +17,13 @@ class SingularHessianError(np.linalg.LinAlgError, ValueError):
 
 class NotStationaryWarning(UserWarning):
     """The fitted parameters are not where the gradient of the objective is 0."""
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the user's own line: the nearest caller outside of this package."""
+    depth = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+        depth += 1
+    warnings.warn(message, category, stacklevel=depth)

@@ -15,12 +15,15 @@ from .answers import InfluenceAnswers
 from .delegation import DelegatesPrediction
 from .inputs import check_sample_weight, check_targets, model_rows
 from .optimality import measure_optimality
+from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
 from .solvers import SolverContext, as_solver
 from .wellposed import require_determined
 
 
-class InfluenceExplainer(InfluenceAnswers, DelegatesPrediction, MetaEstimatorMixin, BaseEstimator):
+class InfluenceExplainer(
+    InfluenceAnswers, PerturbationAnswers, DelegatesPrediction, MetaEstimatorMixin, BaseEstimator
+):
     """Which training rows are responsible for a prediction.
 
     Influence functions (Koh & Liang, ICML 2017) for scikit-learn's linear, logistic and
@@ -45,6 +48,7 @@ class InfluenceExplainer(InfluenceAnswers, DelegatesPrediction, MetaEstimatorMix
     random_state : int, RandomState or None, default=None
         For all that is random. None stands for 0: an explanation is repeatable by default.
     verbose : int, default=0
+        Above 0, tell on standard error when ``solver="auto"`` changes its choice.
 
     Attributes
     ----------
@@ -56,8 +60,9 @@ class InfluenceExplainer(InfluenceAnswers, DelegatesPrediction, MetaEstimatorMix
         (∇²J)⁻¹, ready to be applied.
     report_ : Bunch
         ``n``, ``p``, ``solver``, ``reason``, ``gradient_norm`` (‖∇J‖), ``relative_step`` (to the
-        optimum, in units of the sampling noise), ``condition`` (estimate for ∇²J scaled to a
-        unit diagonal; NaN for iterative solvers), ``rank``, ``damping`` and ``seconds``.
+        optimum, in units of the sampling noise), ``condition`` (an estimate: of ∇²J scaled
+        to a unit diagonal by Cholesky; of ∇²J itself, from below, by iterative solvers),
+        ``rank`` (None where the solver doesn't see it), ``damping`` and ``seconds``.
 
     Notes
     -----
@@ -65,7 +70,8 @@ class InfluenceExplainer(InfluenceAnswers, DelegatesPrediction, MetaEstimatorMix
 
     - ``kind="upweight"``: the paper's number, −∇ℓ_tᵀ H⁻¹ ∇ℓ_i (Eq. 2). Positive = giving row i
       more weight raises the target; for a loss, negative = helpful. To first order, removing
-      row i changes the target by −s_i/n times it, with s_i the row's weight.
+      row i changes the target by −s_i/n times it, with s_i the row's weight in the objective
+      (``class_weight="balanced"``, which also reweighs the other rows, left aside).
     - ``kind="removal"``: the change of the target when row i is removed and the model refitted
       with the same hyper-parameters, by one Newton step corrected for the row's own leverage,
       and the target evaluated there. Exact for squared loss. For a loss, positive = helpful.
@@ -113,7 +119,9 @@ class InfluenceExplainer(InfluenceAnswers, DelegatesPrediction, MetaEstimatorMix
         X : array-like, sparse matrix or DataFrame of shape (n, n_features)
             Training rows. A reference is kept.
         y : array-like of shape (n,) or (n, n_targets)
+            Labels or targets.
         sample_weight : array-like of shape (n,), optional
+            Weights of the rows, passed on to the estimator.
 
         Returns
         -------

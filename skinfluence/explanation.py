@@ -26,15 +26,13 @@ class TopRows:
 
     def update(self, tests: slice, positions: Any, values: Array) -> None:
         """Merge a block of effects (tests, rows); rows are known by their positions."""
-        numbers = (
-            np.arange(positions.stop)[positions] if isinstance(positions, slice) else positions
-        )
+        numbers = positions
+        if isinstance(positions, slice):
+            numbers = np.arange(positions.start, positions.stop)
         for offset, test in enumerate(range(tests.start, tests.stop)):
-            row = np.asarray(values[offset], dtype=np.float64)
-            known = ~np.isnan(row)
-            candidates, effects = numbers[known], row[known]
-            self._merge(self.largest, test, candidates, effects, sign=1.0)
-            self._merge(self.smallest, test, candidates, effects, sign=-1.0)
+            effects = np.asarray(values[offset], dtype=np.float64)
+            self._merge(self.largest, test, numbers, effects, sign=1.0)
+            self._merge(self.smallest, test, numbers, effects, sign=-1.0)
 
     def _merge(
         self,
@@ -45,15 +43,20 @@ class TopRows:
         *,
         sign: float,
     ) -> None:
-        ranked = sign * effects
+        ranked = _ranked(effects, sign)
         if len(ranked) > self.k:
             threshold = np.partition(ranked, -self.k)[-self.k]
             good = ranked >= threshold
             numbers, effects = numbers[good], effects[good]
         numbers = np.concatenate([kept[test][0], numbers])
         effects = np.concatenate([kept[test][1], effects])
-        order = np.lexsort((numbers, -sign * effects))[: self.k]
+        order = np.lexsort((numbers, -_ranked(effects, sign)))[: self.k]
         kept[test] = (numbers[order], effects[order])
+
+
+def _ranked(effects: Array, sign: float) -> Array:
+    # Rows whose effect is not determined (NaN) come last in either list.
+    return np.where(np.isnan(effects), -np.inf, sign * effects)
 
 
 def _empty(n_tests: int) -> list[tuple[Array, Array]]:
@@ -129,7 +132,8 @@ class Explanation:
 
     def __repr__(self) -> str:
         n_tests, k = self.helpful_indices.shape
-        lines = [f"Explanation of {n_tests} test rows, {k} helpful and {k} harmful rows each"]
+        tests = "1 test row" if n_tests == 1 else f"{n_tests} test rows"
+        lines = [f"Explanation of {tests}: {k} helpful and {k} harmful rows each"]
         lines.append(f"effect: {self.meaning}")
         for test in range(min(n_tests, SHOWN_TESTS)):
             lines.append(f"test row {test}{self.label_text(test)}")

@@ -8,7 +8,7 @@ Conventions
 - ``y`` is what the estimator's target coding makes of the user's labels: (n, K) numbers for
   regression, (n, K) signs ±1 for margin losses, (n,) class codes for the softmax loss.
 - A new loss is a subclass with ``value``, ``residual`` and ``curvature``; ``unit`` names what
-  its values are measured in. ``probabilities`` and its gradient are for classifiers that have
+  its values are measured in. ``probability`` and its gradient are for classifiers that have
   ``predict_proba``.
 """
 
@@ -59,10 +59,17 @@ class Loss(ABC):
         raise TypeError(f"{type(self).__name__} has no class probabilities.")
 
 
+@dataclass(frozen=True)
 class SquaredError(Loss):
-    """ℓ = Σ_k (y_k − z_k)², as in Ridge's objective (no factor ½)."""
+    """ℓ = Σ_k (y_k − z_k)², as in Ridge's objective (no factor ½).
 
-    unit = "squared error (unit of y, squared)"
+    Parameters
+    ----------
+    unit : str
+        What it is measured in.
+    """
+
+    unit: str = "squared error (unit of y, squared)"
 
     def value(self, y: Array, decision_values: Array) -> Array:
         """(n,)."""

@@ -12,14 +12,13 @@ The denominator is estimated with random signs: E‖Σ ε_i s_i ∇ℓ_i‖² is
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 
 from .curvature import Array
-from .exceptions import NotStationaryWarning
+from .exceptions import NotStationaryWarning, warn_user
 from .objective import Objective
 from .solvers import InverseHessian
 
@@ -27,6 +26,8 @@ TOLERANCE = 0.1
 N_SIGN_VECTORS = 4
 # Below this share of the decision values' own size a step is rounding, whatever the noise is.
 SMALLEST_RELATIVE_STEP = 1e-6
+# Below this share of a sum of as many terms with random signs, a sum is rounding.
+SMALLEST_SUM = 1e-12
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Optimality:
         """NotStationaryWarning when the optimum is too far away."""
         if self.relative_step <= TOLERANCE:
             return
-        warnings.warn(
+        warn_user(
             f"The fitted {estimator_name} is not at the optimum of its objective on these data: "
             f"||grad J|| = {self.gradient_norm:.2e}, and the step to the optimum is "
             f"{self.relative_step:.2f} of the sampling noise (at most {TOLERANCE} is expected). "
@@ -56,7 +57,6 @@ class Optimality:
             "sample_weight are not those that it was fitted on (prefit=True); a "
             "hyper-parameter was changed since. Influence values may be wrong.",
             NotStationaryWarning,
-            stacklevel=3,
         )
 
 
@@ -70,7 +70,10 @@ def measure_optimality(
     )
     weighted = (objective.weights.values * objective.residuals)[:, :, None]
     noise = objective.sum_gradients(weighted * signs)
-    columns = np.column_stack([gradient, noise])
+    # A sum that should be 0 leaves rounding, of any direction: also of those in which ∇²J is
+    # singular, where an iterative solver would never come to an end.
+    rounding = SMALLEST_SUM * np.sqrt((noise**2).mean(axis=1))
+    columns = np.column_stack([np.where(np.abs(gradient) > rounding, gradient, 0.0), noise])
     products = np.einsum("pm,pm->m", columns, inverse.estimate(columns))
     products = np.maximum(products, 0.0)
     values = objective.training_values[:, :, None]

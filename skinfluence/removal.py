@@ -17,7 +17,6 @@ weights) and ∇²J_c the class's mean count.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ import numpy as np
 
 from .blocks import row_blocks
 from .curvature import Array
+from .exceptions import warn_user
 from .objective import Objective
 from .predictors import LinearMap
 from .solvers import InverseHessian, Solver, SolverContext
@@ -166,13 +166,12 @@ class RowRemoval:
     def _warn_if_slow(self, n_rows: int) -> None:
         n_solves = n_rows * self._steps.shape[1]
         if self.inverse.iterative_operations(n_solves) > MANY_OPERATIONS:
-            warnings.warn(
+            warn_user(
                 f"kind='removal' of {n_rows:,} rows needs {n_solves:,} iterative solves with "
                 f"{self.objective.n_parameters:,} parameters, which may take hours. Ask for fewer "
                 "rows with indices=, use kind='upweight', or solver='cholesky' where the Hessian "
                 "fits into memory.",
                 UserWarning,
-                stacklevel=2,
             )
 
     def _compute(self, rows: Array, scenario: Scenario) -> None:
@@ -196,12 +195,11 @@ class RowRemoval:
             self._steps[chosen] = steps[:, :, 0]
             self._own_moves[chosen] = (leverage @ steps)[:, :, 0] + shift
         if undetermined:
-            warnings.warn(
+            warn_user(
                 f"{len(undetermined)} training rows have leverage 1 (for example "
                 f"{undetermined[:5]}): without them the model is not determined, so their "
                 "kind='removal' effects are NaN. Add a penalty to the estimator or pass damping.",
                 RuntimeWarning,
-                stacklevel=2,
             )
 
     def _own_shift(self, rows: Array, linear_map: LinearMap, scenario: Scenario) -> Array:

@@ -58,9 +58,16 @@ def step_vjp(step: Any, X: Any, cotangents: Array) -> Array:
 
 @step_vjp.register(StandardScaler)
 @step_vjp.register(RobustScaler)
-@step_vjp.register(MaxAbsScaler)
 def _divide(step: Any, X: Any, cotangents: Array) -> Array:
     return cotangents if step.scale_ is None else cotangents / step.scale_
+
+
+@step_vjp.register(MaxAbsScaler)
+def _divide_and_clip(step: Any, X: Any, cotangents: Array) -> Array:
+    if not getattr(step, "clip", False):  # a parameter of newer scikit-learn
+        return cotangents / step.scale_
+    dense = X.toarray() if sparse.issparse(X) else np.asarray(X)
+    return cotangents / step.scale_ * (np.abs(dense) <= step.scale_)
 
 
 @step_vjp.register(MinMaxScaler)
@@ -88,12 +95,13 @@ def pull_back(transformers: list[Any], X: Any, rows: Array, cotangents: Array) -
     """From the model's inputs back through all steps to the raw features of some rows."""
     if not transformers:
         return cotangents
+    dtype = cotangents.dtype
     inputs = [_take(X, rows)]
     for transformer in transformers[:-1]:
         inputs.append(transformer.transform(inputs[-1]))
     for transformer, given in zip(reversed(transformers), reversed(inputs), strict=True):
         cotangents = step_vjp(transformer, given, cotangents)
-    return cotangents
+    return cotangents.astype(dtype, copy=False)
 
 
 def _take(X: Any, rows: Array) -> Any:

@@ -15,7 +15,7 @@ def require_determined(objective: Objective, damping: float, rank: int | None = 
     """Refuse data that leave the optimum undetermined.
 
     A singular Hessian alone is no reason: collinear columns are projected out exactly. Two cases
-    are: perfectly separable classes without a penalty (there is no optimum), and no more rows
+    are: perfectly separable classes without a penalty (there is no optimum), and fewer rows
     than directions without a penalty (every row is fitted exactly, and none has any influence).
 
     Parameters

@@ -24,7 +24,8 @@ def as_objective(
     """The objective that a fitted estimator minimises, on its training data.
 
     This is a :func:`functools.singledispatch` function. Support for another estimator is one
-    registration: a function with this signature that returns an :class:`Objective`.
+    registration: a function with this signature that returns an
+    :class:`~skinfluence.objective.Objective`.
 
     Parameters
     ----------
@@ -35,6 +36,7 @@ def as_objective(
     y : array-like of shape (n,) or (n, n_targets)
         Training targets as the user has them.
     sample_weight : ndarray of shape (n,), optional
+        Weights of the rows; class weights are the adapter's business.
     smoothing : float, default=1e-3
         Temperature of the smooth hinge, for hinge losses.
 

@@ -59,7 +59,7 @@ def _classification(
         estimator,
         X,
         y,
-        loss=SquaredError(),
+        loss=SquaredError(unit="squared error of labels coded as ±1"),
         coding=coding,
         weights=row_weights(
             unit_weights(sample_weight, X.shape[0]),

@@ -43,7 +43,7 @@ class LinearPredictor:
 
     @property
     def n_features(self) -> int:
-        """D."""
+        """Number of features, d."""
         return self.coef_shape[-1]
 
     @property
@@ -54,7 +54,7 @@ class LinearPredictor:
         return self.coef_shape[0] if len(self.coef_shape) == 2 else 1
 
     def pack(self, coef: Array, intercept: Array) -> Array:
-        """Θ (q, K) from the estimator's parameters."""
+        """Pack the estimator's parameters into θ (q, K)."""
         theta = np.atleast_2d(np.asarray(coef, dtype=np.float64)).T
         if self.constant:
             row = np.broadcast_to(np.asarray(intercept, dtype=np.float64), theta.shape[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,10 +9,12 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 from sklearn.exceptions import ConvergenceWarning
 
+from ..blocks import row_blocks
 from ..curvature import Array
+from ..exceptions import SingularHessianError, warn_user
 from ..operators import HessianOperator
 from ..predictors import LinearMap
-from .base import InverseHessian, Solver, SolverContext
+from .base import LEVERAGE_BLOCK_BYTES, InverseHessian, Solver, SolverContext
 from .preconditioners import (
     DIAGONAL,
     Preconditioner,
@@ -21,11 +22,15 @@ from .preconditioners import (
     faster_diagonal,
     run_cg,
 )
+from .spectrum import estimate_spectrum
 
 # The stacked iterates: scipy keeps five vectors, the operator and preconditioner a few more.
 STACK_BYTES = 1 << 28
 # Sampled-Hessian preconditioners are dense: beyond this many parameters they don't pay.
 LARGEST_DENSE_PRECONDITIONER = 12_000
+# Nor where building one costs more than this many products with the Hessian: on sparse data a
+# product is cheap and a factor is not.
+MOST_PRODUCTS = 500
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,12 @@ class CG(Solver):
         Root-mean-square relative residual over the right-hand sides; by default 1e-8 for
         float64 data and 1e-5 for float32.
     max_iter : int, default=1000
+        Iterations after which it stops with a ConvergenceWarning.
     preconditioner : {"auto", "sampled-hessian", "jacobi", "none"}, default="auto"
-        "auto": the factorised Hessian of a sample of the rows where it is small enough to be
-        dense; else Jacobi or none, whichever is ahead after a short trial.
+        "auto": the factorised Hessian of a sample of the rows where building it costs no more
+        than a few hundred products; else Jacobi or none, whichever is ahead after a short trial.
     sample_size : int, optional
-        Rows in the sampled Hessian; by default what balances its cost with what it saves.
+        Rows in the sampled Hessian; by default 4 per input, at least 1,000.
 
     Examples
     --------
@@ -63,10 +69,10 @@ class CG(Solver):
         """Build the preconditioner."""
         kind: str = self.preconditioner
         if kind == "auto":
-            small = operator.block_size <= LARGEST_DENSE_PRECONDITIONER
-            kind = "sampled-hessian" if small else faster_diagonal(operator, context)
+            pays = self._dense_pays(operator)
+            kind = "sampled-hessian" if pays else faster_diagonal(operator, context)
         if kind == "sampled-hessian":
-            n_rows = min(operator.n_rows, self.sample_size or default_sample_size(operator))
+            n_rows = self._n_sampled(operator)
             precondition: Preconditioner = SampledHessian(operator, n_rows, context)
             label = f"{kind} of {n_rows} rows"
         elif kind in DIAGONAL:
@@ -76,7 +82,20 @@ class CG(Solver):
                 f"CG got preconditioner={kind!r}; it knows 'auto', 'sampled-hessian', 'jacobi' "
                 "and 'none'."
             )
-        return CGInverse(operator, self, precondition, label)
+        inverse = CGInverse(operator, self, precondition, label)
+        inverse.condition = estimate_spectrum(operator, context).condition
+        return inverse
+
+    def _n_sampled(self, operator: HessianOperator) -> int:
+        # In proportion to the inputs whose covariance the sample estimates.
+        proportionate = max(1000, 4 * operator.n_inputs)
+        return min(operator.n_rows, self.sample_size or proportionate)
+
+    def _dense_pays(self, operator: HessianOperator) -> bool:
+        if operator.block_size > LARGEST_DENSE_PRECONDITIONER:
+            return False
+        sample = operator.rows(slice(0, self._n_sampled(operator)))
+        return sample.dense_operations() <= MOST_PRODUCTS * operator.product_operations()
 
 
 class CGInverse(InverseHessian):
@@ -105,10 +124,18 @@ class CGInverse(InverseHessian):
 
     def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
         """g_iᵀ (∇²J)⁻¹ g_i, (n,)."""
-        # The error of gᵀv is quadratic in the residual of v: half the digits will do.
-        loose = CGInverse(self.operator, self.settings, self.precondition, self.label)
-        loose.tolerance = max(self.tolerance, np.sqrt(self.tolerance) / 10)
-        return InverseHessian.self_products(loose, linear_map, residuals)
+        # With e = g − Av, gᵀA⁻¹g = gᵀv + vᵀe + eᵀA⁻¹e. The first two leave an error quadratic in
+        # the residual, so half the digits will do. vᵀe is 0 for a system solved alone, but not
+        # for each of several that are stacked and share their step lengths.
+        tolerance = max(self.tolerance, np.sqrt(self.tolerance) / 10)
+        result = np.empty(linear_map.n_rows)
+        bytes_per_row = 8 * 4 * self.operator.n_parameters
+        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+            gradients = linear_map.take(rows).columns(residuals[rows])
+            solved = self._solve(gradients, tolerance)
+            left = 2.0 * gradients - self.operator.matmat(solved)
+            result[rows] = np.einsum("pi,pi->i", solved, left)
+        return result
 
     def _solve(self, right_hand_sides: Array, tolerance: float) -> Array:
         right_hand_sides = np.asarray(right_hand_sides, dtype=np.float64)
@@ -153,20 +180,21 @@ class CGInverse(InverseHessian):
 
     def _warn(self, unit: Array, solution: Array, tolerance: float) -> None:
         residual = np.linalg.norm(unit - self.operator.matmat(solution), axis=0)
-        warnings.warn(
+        if not residual.max() <= 1.0:
+            raise SingularHessianError(
+                "CG diverged: the Hessian is singular or nearly so, and some requested gradients "
+                "lie partly outside of its range: these rows differ from the others in a way "
+                "that the training rows do not determine. Remove constant or collinear columns, "
+                "add a penalty to the estimator, or pass damping=1e-6 or larger."
+            )
+        warn_user(
             f"CG stopped after {self.settings.max_iter} iterations: the largest relative residual "
             f"is {residual.max():.1e}, asked was {tolerance:.1e}. Raise max_iter or tol "
             "(solver=CG(max_iter=..., tol=...)), use solver='cholesky' where the Hessian fits "
             "into memory, or check that it is not singular (add a penalty or damping).",
             ConvergenceWarning,
-            stacklevel=2,
         )
 
     def describe(self) -> str:
         """Tolerance and preconditioner."""
         return f"tolerance {self.tolerance:.0e}, preconditioner {self.label}"
-
-
-def default_sample_size(operator: HessianOperator) -> int:
-    """Rows of the sampled Hessian, in proportion to the inputs whose covariance it estimates."""
-    return min(operator.n_rows, max(1000, 4 * operator.n_inputs))

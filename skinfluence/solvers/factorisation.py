@@ -65,9 +65,9 @@ class SpectralFactor:
         self.half = (vectors[:, kept] / np.sqrt(eigenvalues[kept])).T * scale
         self.rank = int(kept.sum())
         self.condition = float(eigenvalues[-1] / eigenvalues[kept][0]) if self.rank else np.inf
-        # Null directions in the parameters' own scale, orthonormal: solutions are made
-        # orthogonal to them, which is the minimum-norm choice among all solutions.
-        self.null_parameters = np.linalg.qr(scale[:, None] * self.null)[0]
+        # Solutions are made orthogonal to the null directions in the parameters' own scale, the
+        # columns of S null = Q R, which is the choice of least norm.
+        self.null_q, self.null_r = np.linalg.qr(scale[:, None] * self.null)
 
     def half_solve(self, right_hand_sides: Array) -> Array:
         """Λ^-½ Vᵀ S B on the range."""
@@ -82,7 +82,10 @@ class SpectralFactor:
     def solve_in_range(self, right_hand_sides: Array) -> Array:
         """The same for the part of B in the range of H, without a word about the rest."""
         solved = self.half.T @ (self.half @ right_hand_sides)
-        return np.asarray(solved - self.null_parameters @ (self.null_parameters.T @ solved))
+        # What is taken off is a combination of null's own columns, which training rows don't see
+        # whatever the units; Q's columns are null only relative to their largest entry.
+        share = np.linalg.solve(self.null_r, self.null_q.T @ solved)
+        return np.asarray(solved - self.scale[:, None] * (self.null @ share))
 
     def half_inverse(self) -> Array:
         """Λ^-½ Vᵀ S, (rank, p)."""
@@ -122,7 +125,8 @@ def factorise(matrix: Array) -> CholeskyFactor | SpectralFactor:
     matrix *= scale
     matrix *= scale[:, None]
     norm = float(np.abs(matrix).sum(axis=0).max(initial=0.0))
-    threshold = size * np.finfo(np.float64).eps
+    # Forming and factorising leave errors of a few tens of eps even in the smallest matrices.
+    threshold = max(size, 100) * np.finfo(np.float64).eps
     unit_diagonal = matrix.diagonal().copy()
     # In Fortran's view this writes L over the upper triangle; the strict lower one stays.
     lower, info = dpotrf(matrix.T, lower=1, overwrite_a=1, clean=0)

@@ -6,13 +6,12 @@ is the paper's recursion written for the unscaled solution, with the penalty and
 inside the division. It is stochastic gradient descent on ½ vᵀAv − bᵀv, so scale and batch size
 follow from what that needs (Klochkov & Liu 2024): the batch large enough that its noise adds no
 more to the step's bound than the largest eigenvalue does, R²/batch ≤ λ_max, and
-scale = 2 λ_max. Each chain returns the average over its second half, which keeps the bias of
-the iterate and averages its noise away.
+scale = λ_max + R²/batch. Each chain returns the average over its second half, which keeps the
+bias of the iterate and averages its noise away.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +19,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 
 from ..curvature import Array
+from ..exceptions import warn_user
 from ..operators import HessianOperator
 from ..predictors.batches import BatchMap
 from .base import InverseHessian, Solver, SolverContext
@@ -29,6 +29,9 @@ from .spectrum import Spectrum, estimate_spectrum
 CHECK_EVERY = 100
 CHAIN_BYTES = 1 << 27
 LONGEST_DEPTH = 20_000
+# Depth in units of scale / smallest eigenvalue: the first half forgets the start, the second
+# averages.
+TIME_CONSTANTS = 16.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,13 @@ class LiSSA(Solver):
     repeats : int, default=10
         Independent chains, averaged (the paper's r).
     depth : int, optional
-        Steps of each chain (the paper's t); by default what the smallest eigenvalue needs.
+        Steps of each chain (the paper's t); by default what the smallest eigenvalue needs, at
+        most 20,000.
     batch_size : int, optional
-        Rows per step; by default from trace and largest eigenvalue.
+        Rows per step; by default R² / λ_max, with R² the mean size of one row's Hessian.
     scale : float, optional
-        Divisor, in units of the Hessian of the mean risk; by default twice its largest
-        eigenvalue. A scale that makes the chain diverge is doubled, unless you chose it.
+        Divisor, in units of the Hessian of the mean risk; by default λ_max + R² / batch_size. A
+        scale that makes the chain diverge is doubled, unless you chose it.
     tol : float, default=0.1
         Relative residual above which a ConvergenceWarning is given.
 
@@ -72,7 +76,7 @@ class LiSSA(Solver):
         step_bound = spectrum.largest + spectrum.row_bound / batch
         scale = step_bound / operator.n_rows if self.scale is None else self.scale
         time_constant = scale * operator.n_rows / max(spectrum.smallest, 1e-300)
-        depth = self.depth or int(min(LONGEST_DEPTH, np.ceil(8.0 * time_constant)))
+        depth = self.depth or int(min(LONGEST_DEPTH, np.ceil(TIME_CONSTANTS * time_constant)))
         return replace(self, batch_size=batch, scale=scale, depth=max(depth, 2))
 
 
@@ -96,6 +100,7 @@ class LiSSAInverse(InverseHessian):
         super().__init__(operator)
         self.settings = settings
         self.spectrum = spectrum
+        self.condition = spectrum.condition
         self.context = context
         self.scale_was_given = given.scale is not None
 
@@ -158,13 +163,12 @@ class LiSSAInverse(InverseHessian):
         residual = np.linalg.norm(right_hand_sides - self.operator.matmat(solution), axis=0)
         relative = (residual / np.where(norms > 0, norms, 1.0)).max(initial=0.0)
         if relative > self.settings.tol:
-            warnings.warn(
+            warn_user(
                 f"LiSSA's relative residual is {relative:.2g}, above tol={self.settings.tol:.2g}, "
                 f"with repeats={self.settings.repeats}, depth={self.settings.depth}, "
                 f"batch_size={self.settings.batch_size}. Raise batch_size or repeats (noise) or "
                 "depth (bias), or use solver='cg'.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
     def describe(self) -> str:
@@ -197,14 +201,15 @@ def run_chains(
         rows = np.stack(
             [g.integers(operator.n_rows, size=(steps, batch_size)) for g in generators], axis=1
         )
-        for t in range(steps):
-            batch = BatchMap(operator.linear_map, rows[t])
-            curvature = operator.curvature.take(rows[t].reshape(-1))
-            product = batch.vjp(curvature.matmul(batch.jvp(iterate)))
-            iterate += step * (right_hand_sides - per_row * product - penalty * iterate)
-            if start + t >= first_averaged:
-                total += iterate
-        size = np.sqrt((iterate**2).sum(axis=(1, 2)).max())
+        with np.errstate(over="ignore", invalid="ignore"):  # of a chain that diverges
+            for t in range(steps):
+                batch = BatchMap(operator.linear_map, rows[t])
+                curvature = operator.curvature.take(rows[t].reshape(-1))
+                product = batch.vjp(curvature.matmul(batch.jvp(iterate)))
+                iterate += step * (right_hand_sides - per_row * product - penalty * iterate)
+                if start + t >= first_averaged:
+                    total += iterate
+            size = np.sqrt((iterate**2).sum(axis=(1, 2)).max())
         if not size <= limit:
             raise Divergence
     return total / (depth - first_averaged)

@@ -1,4 +1,4 @@
-"""What LiSSA needs to know of a Hessian before it starts: extremes of its spectrum."""
+"""What iterative solvers need to know of a Hessian before they start: its spectrum's extremes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import eigsh
+from scipy.linalg import eigvalsh_tridiagonal
 
+from ..curvature import Array
 from ..operators import HessianOperator
 from .base import SolverContext
 
 SAMPLE_ROWS = 4000
+LANCZOS_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Spectrum:
     largest : float
         Largest eigenvalue of ∇²J.
     smallest : float
-        Lower bound of the smallest: the least penalty plus damping.
+        Smallest eigenvalue as far as Lanczos saw it, an estimate from above.
     row_bound : float
         R²: how much larger than ∇²J the Hessian of one row, scaled up by n, typically is. It is
         the mean of n ‖φ_i‖² λ_max(s_i B_i) over rows, weighted by itself.
@@ -32,6 +34,11 @@ class Spectrum:
     largest: float
     smallest: float
     row_bound: float
+
+    @property
+    def condition(self) -> float:
+        """Condition number, estimated from below."""
+        return self.largest / self.smallest if self.smallest > 0 else float("inf")
 
     def batch_size(self, n_rows: int) -> int:
         """The smallest batch whose noise is within the largest eigenvalue."""
@@ -43,7 +50,7 @@ class Spectrum:
 
 
 def estimate_spectrum(operator: HessianOperator, context: SolverContext) -> Spectrum:
-    """Largest eigenvalue from a sample of rows (Lanczos), the rest from norms."""
+    """Eigenvalues from a sample of rows (Lanczos), the row bound from norms."""
     rng = np.random.default_rng(context.random_state)
     n = operator.n_rows
     size = min(n, SAMPLE_ROWS)
@@ -51,18 +58,30 @@ def estimate_spectrum(operator: HessianOperator, context: SolverContext) -> Spec
     sample = operator.rows(rows, scale=n / size)
     per_row = sample.linear_map.squared_norms() * sample.curvature.largest_eigenvalues() * size
     weight = per_row.sum()
-    penalty = operator.penalty_diagonal()
+    ritz = lanczos(sample, rng)
     return Spectrum(
-        largest=_largest_eigenvalue(sample, rng),
-        smallest=float(penalty.min()),
+        largest=float(ritz[-1]),
+        smallest=max(float(ritz[0]), float(operator.penalty_diagonal().min())),
         row_bound=float((per_row**2).sum() / weight) if weight > 0 else 0.0,
     )
 
 
-def _largest_eigenvalue(operator: HessianOperator, rng: np.random.Generator) -> float:
-    p = operator.n_parameters
-    if p < 3:
-        return float(np.linalg.eigvalsh(operator.to_dense()).max())
-    start = rng.standard_normal(p).astype(operator.dtype)
-    value = eigsh(operator, k=1, which="LA", tol=1e-2, v0=start, return_eigenvectors=False)
-    return float(value[0])
+def lanczos(operator: HessianOperator, rng: np.random.Generator) -> Array:
+    """Ritz values of a few Lanczos steps with full reorthogonalisation, ascending."""
+    steps = min(LANCZOS_STEPS, operator.n_parameters)
+    vector = rng.standard_normal(operator.n_parameters)
+    basis = [vector / np.linalg.norm(vector)]
+    diagonal: list[float] = []
+    off_diagonal: list[float] = []
+    for _ in range(steps):
+        following = np.asarray(operator.matvec(basis[-1]), dtype=np.float64)
+        diagonal.append(float(following @ basis[-1]))
+        for _ in range(2):
+            for known in basis:
+                following -= (following @ known) * known
+        length = float(np.linalg.norm(following))
+        if length <= 1e-10 * abs(diagonal[0]) or len(diagonal) == steps:
+            break
+        off_diagonal.append(length)
+        basis.append(following / length)
+    return np.asarray(eigvalsh_tridiagonal(np.array(diagonal), np.array(off_diagonal)))

@@ -1,0 +1,6 @@
+"""The examples of "Extending" use what the tests use."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
