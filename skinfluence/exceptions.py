@@ -21,7 +21,7 @@ class NotStationaryWarning(UserWarning):
 
 def warn_user(message: str, category: type[Warning]) -> None:
     """Warn at the user's own line: the nearest caller outside of this package."""
-    depth = 1
+    depth = 2
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back

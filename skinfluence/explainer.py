@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .adapters import as_objective, fit_parameters, resolve
+from .adapters import as_objective, fit_parameters, refuse_unsupported, resolve
 from .answers import InfluenceAnswers
 from .delegation import DelegatesPrediction
 from .inputs import check_sample_weight, check_targets, model_rows
@@ -180,6 +180,7 @@ class InfluenceExplainer(
         if self.prefit:
             check_is_fitted(self.estimator)
             return self.estimator
+        refuse_unsupported(self.estimator)
         options = {} if sample_weight is None else fit_parameters(self.estimator, sample_weight)
         return clone(self.estimator).fit(X, y, **options)
 

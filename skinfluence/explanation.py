@@ -71,7 +71,8 @@ class Explanation:
     ----------
     helpful_indices, harmful_indices : ndarray of shape (n_test, k)
         Positions of training rows, strongest first. Helpful rows pull the model towards the
-        explained label (or value), harmful rows away from it.
+        explained label (or value), harmful rows away from it; where fewer than k rows do, a list
+        goes on with the weakest of the other sort, and the sign of the effect tells.
     helpful_effects, harmful_effects : ndarray of shape (n_test, k)
         Their effects in the sign and unit of ``kind``.
     indices, effects : ndarray of shape (n_test, 2k)
@@ -173,7 +174,8 @@ class Explanation:
         pandas.DataFrame
             Columns ``test_row``, ``role`` (helpful or harmful), ``rank`` (from 1), ``row`` (the
             training DataFrame's index label, else the position), ``position``, ``effect`` and
-            ``y``; after them the features of the training row where it came in a DataFrame.
+            ``y``; after them the features of the training row where it came in a DataFrame
+            (``x_`` goes before names that are taken).
 
         Raises
         ------
@@ -205,6 +207,7 @@ class Explanation:
         frame["y"] = list(y[positions]) if y.ndim > 1 else y[positions]
         if _is_frame(self.training_X):
             features = self.training_X.iloc[positions].reset_index(drop=True)
+            features = features.rename(columns=lambda c: f"x_{c}" if c in frame.columns else c)
             frame = pd.concat([frame, features], axis=1)
         return frame
 

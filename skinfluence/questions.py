@@ -82,7 +82,8 @@ def evaluate(target: Target, decision_values: Array) -> Array:
     for tests in row_blocks(n_tests, 8 * 4 * n_rows * n_outputs):
         repeated = target.take(np.repeat(np.arange(n_tests)[tests], n_rows))
         flat = decision_values[tests].reshape(-1, n_outputs)
-        result[tests] = repeated.value(flat).reshape(-1, n_rows)
+        with np.errstate(invalid="ignore"):  # rows without which nothing is determined are NaN
+            result[tests] = repeated.value(flat).reshape(-1, n_rows)
     return result
 
 
@@ -118,10 +119,10 @@ def _prediction(objective: Objective, linear_map: LinearMap, y: Any) -> Target:
         if n_outputs > 1:
             raise ValueError(
                 f"{WHO} got target='prediction' for a regressor with {n_outputs} outputs, which "
-                "have no single predicted value. Pass y_test with target='loss', or fit one "
+                "have no single predicted value. Pass y_test to explain the loss, or fit one "
                 "regressor per output."
             )
-        return DecisionTarget(np.zeros(n, dtype=np.intp), np.ones(n), "predicted value (unit of y)")
+        return DecisionTarget(np.zeros(n, dtype=np.intp), np.ones(n), "unit of y")
     codes = objective.coding.codes(y, "y_test")
     if objective.loss.has_probabilities:
         return ProbabilityTarget(objective.loss, codes)

@@ -2,13 +2,14 @@
 
 from . import logistic, squared, svm
 from .dispatch import as_objective, linear_objective
-from .wrappers import fit_parameters, resolve, unwrap
+from .wrappers import fit_parameters, refuse_unsupported, resolve, unwrap
 
 __all__ = [
     "as_objective",
     "fit_parameters",
     "linear_objective",
     "logistic",
+    "refuse_unsupported",
     "resolve",
     "squared",
     "svm",

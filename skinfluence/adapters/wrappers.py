@@ -10,6 +10,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from .dispatch import as_objective
+
 
 def resolve(estimator: Any) -> tuple[list[Any], Any]:
     """Fitted transformers before the model, in order, and the fitted model itself."""
@@ -47,6 +49,23 @@ def _pipeline(estimator: Any) -> tuple[list[Any], Any]:
 @unwrap.register(FrozenEstimator)
 def _frozen(estimator: Any) -> tuple[list[Any], Any]:
     return [], estimator.estimator
+
+
+def refuse_unsupported(estimator: Any) -> None:
+    """Refuse, before hours of fitting, what no adapter could read afterwards.
+
+    What a search will choose isn't known before, so searches are let through.
+
+    Raises
+    ------
+    TypeError
+    """
+    final = estimator
+    while isinstance(final, (Pipeline, FrozenEstimator)):
+        final = final.steps[-1][1] if isinstance(final, Pipeline) else final.estimator
+    search = hasattr(final, "estimator") and hasattr(final, "refit")
+    if not search and as_objective.dispatch(type(final)) is as_objective.dispatch(object):
+        as_objective(final, None, None)
 
 
 @singledispatch

@@ -1,0 +1,257 @@
+"""Derivatives and structure of every loss of the package: a new one is tested by existing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.metrics import log_loss
+
+from skinfluence.losses import (
+    BinomialLogLoss,
+    Loss,
+    MarginLoss,
+    SmoothHinge,
+    SoftmaxLogLoss,
+    SquaredError,
+    SquaredHinge,
+    orthonormal_contrasts,
+)
+
+N = 12
+# Losses whose constructor needs something; all others are made without arguments.
+ARGUMENTS = {SoftmaxLogLoss: (4,), SmoothHinge: (0.3,)}
+
+
+def subclasses(kind: type) -> Iterator[type]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+CLASSES = sorted(
+    {
+        kind
+        for kind in subclasses(Loss)
+        if kind.__module__.startswith("skinfluence.") and not inspect.isabstract(kind)
+    },
+    key=lambda kind: kind.__name__,
+)
+
+
+def make(kind: type, n_outputs: int):
+    """A loss with targets and decision values: (loss, y, z)."""
+    loss = kind(*ARGUMENTS.get(kind, ()))
+    rng = np.random.default_rng(0)
+    if hasattr(loss, "n_classes"):
+        n_outputs = loss.n_classes - 1
+        y = rng.integers(loss.n_classes, size=N)
+    elif isinstance(loss, MarginLoss):
+        y = rng.choice([-1.0, 1.0], size=(N, n_outputs))
+    else:
+        y = rng.standard_normal((N, n_outputs))
+    return loss, y, 1.5 * rng.standard_normal((N, n_outputs))
+
+
+@pytest.fixture(params=[1, 3], ids=["one output", "three outputs"])
+def n_outputs(request):
+    return request.param
+
+
+@pytest.fixture(params=CLASSES, ids=lambda kind: kind.__name__)
+def case(request, n_outputs):
+    return make(request.param, n_outputs)
+
+
+def differences(function, z, step=1e-5):
+    """Central differences of a per-row function: (n, …, K)."""
+    columns = []
+    for k in range(z.shape[1]):
+        moved = np.zeros_like(z)
+        moved[:, k] = step
+        columns.append((function(z + moved) - function(z - moved)) / (2 * step))
+    return np.stack(columns, axis=-1)
+
+
+def test_the_classes_are_found():
+    assert {SquaredError, BinomialLogLoss, SoftmaxLogLoss, SmoothHinge, SquaredHinge} <= set(
+        CLASSES
+    )
+    assert MarginLoss not in CLASSES
+
+
+def test_residual_is_the_gradient_of_value(case):
+    loss, y, z = case
+    assert loss.value(y, z).shape == (N,)
+    expected = differences(lambda values: loss.value(y, values), z)
+    assert_allclose(loss.residual(y, z), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_curvature_is_the_derivative_of_residual(case):
+    loss, y, z = case
+    expected = differences(lambda values: loss.residual(y, values), z)
+    assert_allclose(loss.curvature(y, z).to_dense(), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_curvature_is_symmetric_and_positive_semidefinite(case):
+    loss, y, z = case
+    dense = loss.curvature(y, z).to_dense()
+    assert_allclose(dense, dense.transpose(0, 2, 1), atol=1e-15)
+    assert np.linalg.eigvalsh(dense).min() >= -1e-14
+
+
+@pytest.mark.parametrize("m", [1, 5])
+def test_curvature_products_agree_with_the_dense_form(case, m):
+    loss, y, z = case
+    curvature = loss.curvature(y, z)
+    directions = np.random.default_rng(1).standard_normal((*z.shape, m))
+    expected = curvature.to_dense() @ directions
+    assert_allclose(curvature.matmul(directions), expected, rtol=1e-12, atol=1e-14)
+    single = curvature.matmul(directions.astype(np.float32))
+    assert_allclose(single, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_curvature_scaled_and_taken(case):
+    loss, y, z = case
+    curvature = loss.curvature(y, z)
+    weights = np.random.default_rng(2).uniform(size=(N, 1))
+    dense = curvature.to_dense()
+    assert curvature.n_outputs == z.shape[1]
+    assert_allclose(curvature.scaled(weights).to_dense(), weights[:, :, None] * dense, rtol=1e-14)
+    for rows in (slice(2, 7), np.array([5, 1, 5])):
+        assert_allclose(curvature.take(rows).to_dense(), dense[rows])
+    if curvature.separable:
+        by_output = np.random.default_rng(3).uniform(size=z.shape)
+        scaled = curvature.scaled(by_output).to_dense()
+        assert_allclose(scaled, by_output[:, :, None] * dense, rtol=1e-14)
+
+
+def test_separable_curvature_is_diagonal(case):
+    loss, y, z = case
+    curvature = loss.curvature(y, z)
+    off_diagonal = curvature.to_dense() * (1 - np.eye(z.shape[1]))
+    if curvature.separable:
+        assert not off_diagonal.any()
+    else:
+        assert off_diagonal.any()
+
+
+def test_largest_eigenvalues_are_an_upper_bound(case):
+    loss, y, z = case
+    curvature = loss.curvature(y, z)
+    true = np.linalg.eigvalsh(curvature.to_dense())[:, -1]
+    bound = curvature.largest_eigenvalues()
+    assert (bound >= true * (1 - 1e-12)).all()
+    if curvature.separable:
+        assert_allclose(bound, true)
+    else:
+        assert (bound <= 2.5 * true).all()
+
+
+def test_values_stay_finite_far_out(case):
+    loss, y, z = case
+    for scale in (1e3, 1e6):
+        assert np.isfinite(loss.value(y, scale * z)).all()
+        assert np.isfinite(loss.residual(y, scale * z)).all()
+        assert np.isfinite(loss.curvature(y, scale * z).to_dense()).all()
+
+
+def test_residual_range_holds_the_residual(case):
+    loss, y, z = case
+    low, high = loss.residual_range(y, z)
+    residual = loss.residual(y, z)
+    assert (low <= residual).all()
+    assert (residual <= high).all()
+    if not isinstance(loss, SmoothHinge):
+        assert (low == high).all()
+
+
+def test_probabilities_and_their_gradients(case):
+    loss, y, z = case
+    n_classes = max(z.shape[1] + (not loss.curvature(y, z).separable), 2)
+    every = [np.full(N, k) for k in range(n_classes)]
+    if not loss.has_probabilities:
+        with pytest.raises(TypeError, match="has no class probabilities"):
+            loss.probability(every[0], z)
+        with pytest.raises(TypeError, match="has no class probabilities"):
+            loss.probability_gradient(every[0], z)
+        return
+    assert_allclose(sum(loss.probability(codes, z) for codes in every), 1.0, rtol=1e-14)
+    for codes in every:
+        expected = differences(lambda values, codes=codes: loss.probability(codes, values), z)
+        gradient = loss.probability_gradient(codes, z)
+        assert_allclose(gradient, expected, rtol=1e-6, atol=1e-10)
+
+
+def test_softmax_is_scikit_learns_log_loss_of_full_scores():
+    loss, y, z = make(SoftmaxLogLoss, 3)
+    scores = z @ loss.contrasts.T
+    shifted = scores + np.random.default_rng(4).standard_normal((N, 1))
+    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    by_row = [
+        log_loss(y[[i]], probabilities[[i]], labels=np.arange(loss.n_classes)) for i in range(N)
+    ]
+    assert_allclose(loss.value(y, z), by_row, rtol=1e-12)
+    for code in range(loss.n_classes):
+        assert_allclose(loss.probability(np.full(N, code), z), probabilities[:, code], rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_contrasts_are_orthonormal_and_sum_to_zero(n_classes):
+    contrasts = orthonormal_contrasts(n_classes)
+    assert contrasts.shape == (n_classes, n_classes - 1)
+    assert_allclose(contrasts.T @ contrasts, np.eye(n_classes - 1), atol=1e-15)
+    assert_allclose(contrasts.sum(axis=0), 0.0, atol=1e-15)
+
+
+def test_softmax_with_two_classes_is_the_binomial_loss():
+    loss = SoftmaxLogLoss(2)
+    z = np.random.default_rng(5).standard_normal((N, 1))
+    y = np.random.default_rng(6).integers(2, size=N)
+    difference = z @ (loss.contrasts[1] - loss.contrasts[0])[:, None]
+    signs = np.where(y == 1, 1.0, -1.0)[:, None]
+    assert_allclose(loss.value(y, z), BinomialLogLoss().value(signs, difference), rtol=1e-13)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.1, 1e-3, 1e-6])
+def test_smooth_hinge_approaches_the_hinge(temperature):
+    margin = np.linspace(-2.0, 4.0, 601)
+    smooth, hinge = SmoothHinge(temperature).margin_value(margin), np.maximum(0.0, 1.0 - margin)
+    gap = smooth - hinge
+    assert (gap >= -1e-15).all()
+    assert gap.max() <= temperature * np.log(2) * (1 + 1e-12)
+    assert gap[np.argmin(np.abs(margin - 1.0))] == pytest.approx(temperature * np.log(2))
+    off_kink = np.abs(margin - 1.0) > 40 * temperature
+    slopes = SmoothHinge(temperature).margin_slope(margin)
+    assert_allclose(slopes[off_kink], np.where(margin[off_kink] < 1.0, -1.0, 0.0), atol=1e-15)
+
+
+def test_smooth_hinge_has_all_its_curvature_at_the_kink():
+    loss = SmoothHinge(0.01)
+    margin = np.linspace(0.0, 2.0, 200_001)
+    assert loss.margin_curvature(np.array([1.0]))[0] == pytest.approx(1 / 0.04)
+    total = loss.margin_curvature(margin).mean() * 2.0
+    assert total == pytest.approx(1.0, rel=1e-4)  # the slope rises from −1 to 0
+
+
+def test_residual_range_of_the_hinge():
+    loss = SmoothHinge(1e-3)
+    y = np.array([[1.0], [-1.0], [1.0], [-1.0]])
+    margin = np.array([[1.0], [1.0 + 5e-3], [0.5], [1.5]])
+    low, high = loss.residual_range(y, y * margin)
+    assert_allclose(low[:, 0], [-1.0, 0.0, -1.0, 0.0], atol=1e-12)
+    assert_allclose(high[:, 0], [0.0, 1.0, -1.0, 0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [BinomialLogLoss, SoftmaxLogLoss])
+def test_separates_only_where_every_row_is_on_its_side(kind):
+    loss, y, z = make(kind, 1)
+    assert not loss.separates(y, z)
+    # A step along the negative residual, made long enough, puts every row on its own side.
+    right = -100.0 * loss.residual(y, np.zeros_like(z))
+    assert loss.separates(y, right)
+    right[0] = 0.0
+    assert not loss.separates(y, right)
