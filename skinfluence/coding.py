@@ -55,15 +55,24 @@ class ClassLabels:
         labels = column_or_1d(np.asarray(y))
         if labels.dtype.kind == "f" and np.isnan(labels).any():
             raise ValueError(f"{name} contains NaN; every row needs a label.")
-        position = {label: k for k, label in enumerate(self.classes.tolist())}
-        codes = [position.get(label, -1) for label in labels.tolist()]
-        unseen = {label: None for label in labels.tolist() if label not in position}
+        codes = self._positions(labels)
+        unseen = list(dict.fromkeys(labels[codes < 0].tolist()))
         if unseen:
             raise ValueError(
-                f"{name} contains labels that the model was not fitted on: {list(unseen)[:5]}. "
+                f"{name} contains labels that the model was not fitted on: {unseen[:5]}. "
                 f"It knows {self.classes.tolist()[:20]}. Drop these rows or map the labels."
             )
-        return np.array(codes, dtype=np.intp)
+        return codes
+
+    def _positions(self, labels: Array) -> Array:
+        """Position of each label in ``classes``, −1 for labels that are not there."""
+        numeric = labels.dtype.kind in "biuf" and self.classes.dtype.kind in "biuf"
+        if numeric and (self.classes[:-1] < self.classes[1:]).all():
+            nearest = np.searchsorted(self.classes, labels).clip(max=len(self.classes) - 1)
+            return np.where(self.classes[nearest] == labels, nearest, -1)
+        # Objects of mixed types can't be sorted.
+        position = {label: k for k, label in enumerate(self.classes.tolist())}
+        return np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.intp)
 
     def encode(self, y: Any, name: str) -> Array:
         """(n,) codes, or (n, 1) or (n, C) signs."""
