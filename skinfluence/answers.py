@@ -259,7 +259,6 @@ class InfluenceAnswers(Answers):
                 yield tests, positions, share * change
             return
         for tests, directions in question.directions(self.solver_, mean=mean):
-            products = effects.gradient_products(self.objective_, directions, rows)
-            for positions, values in products:
-                values *= -self.objective_.n_rows
+            scaled = -self.objective_.n_rows * directions
+            for positions, values in effects.gradient_products(self.objective_, scaled, rows):
                 yield tests, positions, values
