@@ -5,6 +5,7 @@ responsible for a prediction, which labels are probably wrong, what changes if r
 """
 
 from .adapters import as_objective
+from .agreement import Verification
 from .exceptions import NotStationaryWarning, SingularHessianError
 from .explainer import InfluenceExplainer
 from .explanation import Explanation
@@ -20,5 +21,6 @@ __all__ = [
     "LiSSA",
     "NotStationaryWarning",
     "SingularHessianError",
+    "Verification",
     "as_objective",
 ]

@@ -14,10 +14,11 @@ from .explanation import Explanation, TopRows
 from .inputs import check_indices, check_k, choose, model_rows
 from .objective import Objective
 from .questions import Question, pose_question
+from .refits import Refits
 from .removal import RowRemoval
-from .solvers import InverseHessian
+from .solvers import InverseHessian, Solver, SolverContext
 
-KINDS = ("upweight", "removal")
+KINDS = ("upweight", "removal", "refit")
 
 
 class Answers:
@@ -26,7 +27,11 @@ class Answers:
     estimator_: Any
     objective_: Objective
     solver_: InverseHessian
+    refit_tol: float
     _removal: RowRemoval
+    _refits: Refits | None
+    _solver: Solver
+    _solver_context: SolverContext
     _transformers: list[Any]
     _model: Any
     _training_X: Any
@@ -38,9 +43,36 @@ class Answers:
             y_test = self.estimator_.predict(X_test)
         return pose_question(self.objective_, rows, y_test, target)
 
+    def _leave_out(self, kind: str) -> RowRemoval | Refits:
+        """What answers how the model changes without a row."""
+        return self._removal if kind == "removal" else self._exact()
+
+    def _exact(self) -> Refits:
+        """Refits, from the estimator's own optimum; found when first asked for."""
+        if self._refits is None:
+            self._refits = Refits(
+                self.objective_, self.solver_, self._solver, self._solver_context, self.refit_tol
+            )
+        return self._refits
+
     def _rows(self, indices: Any) -> Array:
         rows = check_indices(indices, self.objective_.n_rows)
         return np.arange(self.objective_.n_rows) if rows is None else rows
+
+    def _effects(
+        self, question: Question, kind: str, rows: Array | None, *, mean: bool = False
+    ) -> Iterator[tuple[slice, Any, Array]]:
+        """Blocks of effects in the user's sign and scale: tests, positions, values."""
+        if kind != "upweight":
+            share = 1.0 / question.n_rows if mean else 1.0
+            chosen = np.arange(self.objective_.n_rows) if rows is None else rows
+            for tests, positions, change in question.changes(self._leave_out(kind), chosen):
+                yield tests, positions, share * change
+            return
+        for tests, directions in question.directions(self.solver_, mean=mean):
+            scaled = -self.objective_.n_rows * directions
+            for positions, values in effects.gradient_products(self.objective_, scaled, rows):
+                yield tests, positions, values
 
 
 class InfluenceAnswers(Answers):
@@ -69,8 +101,8 @@ class InfluenceAnswers(Answers):
             (y − z)² as in Ridge's objective, hinge, squared hinge; unweighted, unpenalised.
             "prediction": a regressor's predicted value, a classifier's probability of class
             y_test (its decision value where there is no ``predict_proba``).
-        kind : {"upweight", "removal"}, default="upweight"
-            See the class's notes for signs and scales.
+        kind : {"upweight", "removal", "refit"}, default="upweight"
+            See the class's notes for signs, scales and cost.
         indices : array-like of int or boolean mask, optional
             Training rows; all by default.
         reduce : {None, "mean"}, default=None
@@ -85,6 +117,13 @@ class InfluenceAnswers(Answers):
         ------
         IndexError, TypeError, ValueError
             For indices, settings and data that don't fit.
+
+        Warns
+        -----
+        RuntimeWarning
+            For rows without which the model is not determined: their effects are NaN.
+        ConvergenceWarning
+            For refits that don't reach ``refit_tol``.
 
         Examples
         --------
@@ -117,9 +156,9 @@ class InfluenceAnswers(Answers):
 
         Parameters
         ----------
-        kind : {"upweight", "removal"}, default="upweight"
-            "upweight": −∇ℓ_iᵀ H⁻¹ ∇ℓ_i (Section 5.4), never positive. "removal": how much the
-            row's own loss rises when it is left out.
+        kind : {"upweight", "removal", "refit"}, default="upweight"
+            "upweight": −∇ℓ_iᵀ H⁻¹ ∇ℓ_i (Section 5.4), never positive. "removal" and "refit": how
+            much the row's own loss rises when it is left out, by one Newton step and exactly.
         indices : array-like of int or boolean mask, optional
 
         Returns
@@ -145,9 +184,10 @@ class InfluenceAnswers(Answers):
             products = self.solver_.self_products(linear_map, objective.residuals[rows])
             result = -objective.n_rows * products
         else:
+            leave_out = self._leave_out(kind)
             loss, y = objective.loss, objective.y[rows]
-            before = objective.training_values[rows]
-            moved = before + self._removal.own_moves(rows)
+            before = leave_out.objective.training_values[rows]
+            moved = before + leave_out.own_moves(rows)
             result = loss.value(y, moved) - loss.value(y, before)
         return result.astype(objective.linear_map.dtype)
 
@@ -158,8 +198,9 @@ class InfluenceAnswers(Answers):
 
         Parameters
         ----------
-        kind : {"upweight", "removal"}, default="upweight"
-            "upweight": −H⁻¹ ∇ℓ_i. "removal": the change of the parameters without row i.
+        kind : {"upweight", "removal", "refit"}, default="upweight"
+            "upweight": −H⁻¹ ∇ℓ_i. "removal" and "refit": the change of the parameters without
+            row i, by one Newton step and exactly.
         indices : array-like of int or boolean mask, optional
 
         Returns
@@ -183,8 +224,8 @@ class InfluenceAnswers(Answers):
         check_is_fitted(self)
         choose("kind", kind, KINDS)
         rows = self._rows(indices)
-        if kind == "removal":
-            directions = self._removal.parameter_steps(rows)
+        if kind != "upweight":
+            directions = self._leave_out(kind).parameter_steps(rows)
         else:
             linear_map = self.objective_.linear_map.take(rows)
             gradients = linear_map.columns(self.objective_.residuals[rows])
@@ -206,7 +247,7 @@ class InfluenceAnswers(Answers):
         y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
         k : int, default=10
             Rows of either sort.
-        kind : {"removal", "upweight"}, default="removal"
+        kind : {"removal", "upweight", "refit"}, default="removal"
 
         Returns
         -------
@@ -241,24 +282,9 @@ class InfluenceAnswers(Answers):
             kind=kind,
             target=target,
             unit=question.target.unit,
-            larger_is_helpful=(kind == "removal") == (target == "loss"),
+            larger_is_helpful=(kind != "upweight") == (target == "loss"),
             labels=question.labels,
             training_X=self._training_X,
             training_y=self._training_y,
             test_X=X_test,
         )
-
-    def _effects(
-        self, question: Question, kind: str, rows: Array | None, *, mean: bool = False
-    ) -> Iterator[tuple[slice, Any, Array]]:
-        """Blocks of effects in the user's sign and scale: tests, positions, values."""
-        if kind == "removal":
-            share = 1.0 / question.n_rows if mean else 1.0
-            chosen = np.arange(self.objective_.n_rows) if rows is None else rows
-            for tests, positions, change in question.removal_changes(self._removal, chosen):
-                yield tests, positions, share * change
-            return
-        for tests, directions in question.directions(self.solver_, mean=mean):
-            scaled = -self.objective_.n_rows * directions
-            for positions, values in effects.gradient_products(self.objective_, scaled, rows):
-                yield tests, positions, values

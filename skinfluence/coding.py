@@ -18,6 +18,8 @@ class TargetCoding(Protocol):
 
     def encode(self, y: Any, name: str) -> Array: ...
     def codes(self, y: Any, name: str) -> Array: ...
+    def decode(self, encoded: Array) -> Array: ...
+    def label(self, code: int) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,18 @@ class ClassLabels:
         position = {label: k for k, label in enumerate(self.classes.tolist())}
         return np.array([position.get(label, -1) for label in labels.tolist()], dtype=np.intp)
 
+    def label(self, code: int) -> Any:
+        """The user's label of a class code."""
+        return self.classes[code : code + 1].tolist()[0]
+
+    def decode(self, encoded: Array) -> Array:
+        """Class codes (n,) of what ``encode`` made."""
+        if self.layout == "codes":
+            return encoded
+        if len(self.classes) == 2:
+            return (encoded[:, 0] > 0).astype(np.intp)
+        return encoded.argmax(axis=1)
+
     def encode(self, y: Any, name: str) -> Array:
         """(n,) codes, or (n, 1) or (n, C) signs."""
         codes = self.codes(y, name)
@@ -97,6 +111,14 @@ class RealTargets:
     is_classification: ClassVar[bool] = False
 
     def codes(self, y: Any, name: str) -> Array:
+        """A regressor has no classes."""
+        raise TypeError("A regressor's targets have no class codes.")
+
+    def decode(self, encoded: Array) -> Array:
+        """A regressor has no classes."""
+        raise TypeError("A regressor's targets have no class codes.")
+
+    def label(self, code: int) -> Any:
         """A regressor has no classes."""
         raise TypeError("A regressor's targets have no class codes.")
 

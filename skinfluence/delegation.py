@@ -11,7 +11,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 
-def _estimator_has(name: str) -> Callable[[Any], bool]:
+def estimator_has(name: str) -> Callable[[Any], bool]:
+    """Whether the explained estimator has a method, for ``available_if``."""
+
     def check(explainer: Any) -> bool:
         getattr(getattr(explainer, "estimator_", explainer.estimator), name)
         return True
@@ -25,25 +27,25 @@ class DelegatesPrediction:
     estimator: Any
     estimator_: Any
 
-    @available_if(_estimator_has("predict"))
+    @available_if(estimator_has("predict"))
     def predict(self, X: Any) -> Any:
         """``estimator_.predict(X)``."""
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
-    @available_if(_estimator_has("predict_proba"))
+    @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
         """``estimator_.predict_proba(X)``."""
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
-    @available_if(_estimator_has("decision_function"))
+    @available_if(estimator_has("decision_function"))
     def decision_function(self, X: Any) -> Any:
         """``estimator_.decision_function(X)``."""
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
-    @available_if(_estimator_has("score"))
+    @available_if(estimator_has("score"))
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """``estimator_.score(X, y)``."""
         check_is_fitted(self)

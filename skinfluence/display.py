@@ -1,4 +1,4 @@
-"""Pictures of explanations, in the manner of scikit-learn's displays.
+"""Pictures of explanations and verifications, in the manner of scikit-learn's displays.
 
 A display holds arrays; ``plot`` draws them and returns the display. matplotlib is imported by
 ``plot`` alone.
@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .agreement import Verification
 from .curvature import Array
 from .explanation import Explanation
 
 # Two colours of the Okabe–Ito palette, apart for every kind of colour vision and in grey.
 HELPFUL, HARMFUL = "#0072B2", "#D55E00"
+POINTS = "#009E73"
 
 
 @dataclass
@@ -186,6 +188,66 @@ class InfluenceImagesDisplay:
             spine.set(color=colour, linewidth=1.5)
 
 
+@dataclass
+class RefitAgreementDisplay:
+    """Predicted against actual changes of the target, as in Figure 2 of Koh & Liang.
+
+    Parameters
+    ----------
+    predicted, actual : ndarray of shape (pairs,)
+    title, what, unit : str
+    """
+
+    predicted: Array
+    actual: Array
+    title: str
+    what: str
+    unit: str
+    ax_: Any = field(default=None, init=False)
+    figure_: Any = field(default=None, init=False)
+
+    @classmethod
+    def from_verification(cls, verification: Verification) -> RefitAgreementDisplay:
+        """Display of all pairs with both numbers."""
+        finite = verification.finite
+        title = (
+            f"kind={verification.kind!r} against {verification.n_refits} refits\n"
+            f"correlation {verification.correlation:.4f}, slope {verification.slope:.3f}"
+        )
+        predicted, actual = verification.predicted[finite], verification.actual[finite]
+        return cls(predicted, actual, title, verification.what, verification.unit)
+
+    def plot(self, ax: Any = None) -> RefitAgreementDisplay:
+        """Draw the pairs and the line on which they would agree.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+
+        Returns
+        -------
+        RefitAgreementDisplay
+            Itself, with ``ax_`` and ``figure_``.
+        """
+        plt = _pyplot()
+        if ax is None:
+            _, ax = plt.subplots(figsize=(5.0, 5.2), layout="constrained")
+        ends = np.zeros(2)
+        if self.actual.size:
+            both = np.concatenate([self.predicted, self.actual])
+            ends = np.array([both.min(), both.max()])
+        ax.plot(ends, ends, color="black", linewidth=0.8, label="predicted = actual", zorder=1)
+        ax.scatter(self.actual, self.predicted, s=14, color=POINTS, alpha=0.6, linewidths=0.0)
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.ticklabel_format(style="sci", scilimits=(-3, 3))
+        ax.set_xlabel(f"actual change of the {self.what},\n{self.unit}")
+        ax.set_ylabel(f"predicted change of the {self.what}")
+        ax.set_title(self.title)
+        ax.legend(loc="upper left")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
 def _image(X: Any, row: int, shape: tuple[int, ...]) -> Array:
     if sparse.issparse(X):
         return np.asarray(X.tocsr()[[row]].toarray()).reshape(shape)
@@ -194,7 +256,7 @@ def _image(X: Any, row: int, shape: tuple[int, ...]) -> Array:
 
 def _axis_label(explanation: Explanation) -> str:
     what = "loss" if explanation.target == "loss" else "prediction"
-    if explanation.kind == "removal":
+    if explanation.kind != "upweight":
         return f"change of the {what} when the row is removed,\n{explanation.unit}"
     return f"influence of upweighting the row on the {what},\n{explanation.unit}"
 

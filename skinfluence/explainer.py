@@ -13,16 +13,28 @@ from sklearn.utils.validation import check_is_fitted
 from .adapters import as_objective, fit_parameters, refuse_unsupported, resolve
 from .answers import InfluenceAnswers
 from .delegation import DelegatesPrediction
+from .diagnostics import DiagnosticAnswers
+from .held_out import HeldOutAnswers
 from .inputs import check_sample_weight, check_targets, model_rows
 from .optimality import measure_optimality
 from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
 from .solvers import SolverContext, as_solver
+from .verification import VerificationAnswers
 from .wellposed import require_determined
+
+SMALLEST = {"damping": "at least 0", "smoothing": "above 0", "refit_tol": "above 0"}
 
 
 class InfluenceExplainer(
-    InfluenceAnswers, PerturbationAnswers, DelegatesPrediction, MetaEstimatorMixin, BaseEstimator
+    InfluenceAnswers,
+    HeldOutAnswers,
+    PerturbationAnswers,
+    DiagnosticAnswers,
+    VerificationAnswers,
+    DelegatesPrediction,
+    MetaEstimatorMixin,
+    BaseEstimator,
 ):
     """Which training rows are responsible for a prediction.
 
@@ -43,12 +55,17 @@ class InfluenceExplainer(
         Added to the diagonal of the Hessian of the mean risk, H + damping · I.
     smoothing : float, default=1e-3
         Temperature of the smooth hinge for hinge losses, in margin units (Section 4.3).
+    refit_tol : float, default=1e-8
+        Of ``kind="refit"``: the gradient of a row's leave-one-out objective at which its refit
+        ends, relative to what the removal made of it, in the norm of the inverse Hessian.
     n_jobs : int, optional
-        Jobs for independent work, such as LiSSA's repeats. Results don't depend on it.
+        Jobs for independent work, such as blocks of refits or LiSSA's repeats. Results don't
+        depend on it.
     random_state : int, RandomState or None, default=None
         For all that is random. None stands for 0: an explanation is repeatable by default.
     verbose : int, default=0
-        Above 0, tell on standard error when ``solver="auto"`` changes its choice.
+        Above 0, tell on standard error when ``solver="auto"`` changes its choice, and the progress
+        of refits (by tqdm where it is installed).
 
     Attributes
     ----------
@@ -75,6 +92,10 @@ class InfluenceExplainer(
     - ``kind="removal"``: the change of the target when row i is removed and the model refitted
       with the same hyper-parameters, by one Newton step corrected for the row's own leverage,
       and the target evaluated there. Exact for squared loss. For a loss, positive = helpful.
+    - ``kind="refit"``: that change exactly, for any loss: Newton steps for all rows together until
+      each row's own leave-one-out optimum, from the estimator's own optimum as the reference (so
+      a loose ``tol`` of the estimator doesn't blur it). Some five passes over the data per row;
+      ``damping`` only shapes the steps. For a hinge loss, of the smoothed objective.
 
     Examples
     --------
@@ -98,6 +119,7 @@ class InfluenceExplainer(
         solver: Any = "auto",
         damping: float = 0.0,
         smoothing: float = 1e-3,
+        refit_tol: float = 1e-8,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -107,6 +129,7 @@ class InfluenceExplainer(
         self.solver = solver
         self.damping = damping
         self.smoothing = smoothing
+        self.refit_tol = refit_tol
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -153,13 +176,15 @@ class InfluenceExplainer(
         self.objective_ = as_objective(
             self._model, rows, targets, weights, smoothing=self.smoothing
         )
-        self._training_X, self._training_y = X, y
+        self._training_X, self._training_y, self._sample_weight = X, y, weights
         require_determined(self.objective_, self.damping)
         context = self._context()
         operator = self.objective_.hessian().damped(self.damping * self.objective_.n_rows)
         self.solver_ = solver.factor(operator, context)
         require_determined(self.objective_, self.damping, self.solver_.rank)
+        self._solver, self._solver_context = solver, context
         self._removal = RowRemoval(self.objective_, self.solver_, solver, context)
+        self._refits = None
         optimality = measure_optimality(self.objective_, self.solver_, context.random_state)
         self.report_ = Bunch(
             n=self.objective_.n_rows,
@@ -190,10 +215,10 @@ class InfluenceExplainer(
         return SolverContext(random_state=drawn, n_jobs=self.n_jobs, verbose=self.verbose)
 
     def _check_parameters(self) -> None:
-        for name, smallest in (("damping", "at least 0"), ("smoothing", "above 0")):
+        for name, smallest in SMALLEST.items():
             value = getattr(self, name)
             fine = isinstance(value, (int, float, np.number)) and np.isfinite(value)
-            if not fine or value < 0 or (name == "smoothing" and value == 0):
+            if not fine or value < 0 or (smallest == "above 0" and value == 0):
                 raise ValueError(
                     f"InfluenceExplainer got {name}={value!r}; needed is a finite number "
                     f"{smallest}."

@@ -78,7 +78,7 @@ class Explanation:
     indices, effects : ndarray of shape (n_test, 2k)
         Both together, by size of the effect.
     kind : str
-        "removal": change of the target when the row is removed and the model refitted.
+        "removal", "refit": change of the target when the row is removed and the model refitted.
         "upweight": the paper's influence, −∇ℓ_tᵀ H⁻¹ ∇ℓ_i.
     target, unit : str
         What is changed, and what it is measured in.
@@ -123,8 +123,8 @@ class Explanation:
     def meaning(self) -> str:
         """Sign and unit of the effects, in a sentence."""
         what = "the test row's loss" if self.target == "loss" else "the predicted value"
-        helpful = "positive" if (self.kind == "removal") == (self.target == "loss") else "negative"
-        if self.kind == "removal":
+        helpful = "positive" if (self.kind != "upweight") == (self.target == "loss") else "negative"
+        if self.kind != "upweight":
             return (
                 f"change of {what}, in {self.unit}, when the row is removed and the model "
                 f"refitted; {helpful} = helpful"

@@ -88,13 +88,15 @@ def check_targets(y: Any, n_rows: int, name: str) -> Array:
     return targets
 
 
-def check_indices(indices: Any, n_rows: int) -> Array | None:
+def check_indices(indices: Any, n_rows: int, name: str = "indices") -> Array | None:
     """Positions of training rows; None stands for all.
 
     Parameters
     ----------
     indices : None, int, array-like of int, or boolean mask of length n
     n_rows : int
+    name : str
+        What the user calls them.
 
     Raises
     ------
@@ -109,20 +111,20 @@ def check_indices(indices: Any, n_rows: int) -> Array | None:
     if chosen.dtype == bool:
         if chosen.shape != (n_rows,):
             raise IndexError(
-                f"{WHO} got a boolean mask of shape {chosen.shape} as indices; needed is one "
+                f"{WHO} got a boolean mask of shape {chosen.shape} as {name}; needed is one "
                 f"value for each of the {n_rows} training rows."
             )
         return np.flatnonzero(chosen)
     if chosen.ndim != 1 or (chosen.dtype.kind not in "iu" and chosen.size):
         raise TypeError(
-            f"{WHO} got indices of type {chosen.dtype} and shape {chosen.shape}; needed are the "
+            f"{WHO} got {name} of type {chosen.dtype} and shape {chosen.shape}; needed are the "
             f"positions (0 to {n_rows - 1}) of training rows, or a boolean mask. For labels of a "
             "DataFrame's index use df.index.get_indexer(labels)."
         )
     outside = chosen[(chosen < 0) | (chosen >= n_rows)]
     if outside.size:
         raise IndexError(
-            f"{WHO} got indices outside of the training rows: {outside[:5].tolist()}; positions "
+            f"{WHO} got {name} outside of the training rows: {outside[:5].tolist()}; positions "
             f"run from 0 to {n_rows - 1}."
         )
     return chosen.astype(np.intp)

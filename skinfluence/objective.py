@@ -5,13 +5,17 @@
     ∇²J = vjp(s · B · jvp(·)) + ∇²Ω        (models linear in their parameters)
 
 Everything is in the sum convention. The paper's risk is R = J / n.
+
+An estimator that sets its penalty against the mean of the losses has, as a sum, an Ω that
+grows with the rows. At the fitted parameters that makes no difference; when rows go or change
+their weight, ``penalty_scale`` says what becomes of Ω.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,6 +47,9 @@ class Objective:
     weights : RowWeights
     coding : TargetCoding
         User's targets → what the loss reads.
+    mean_over : {None, "weights", "rows"}
+        None: the estimator's objective is a sum, and Ω stays as it is whatever the rows. Else a
+        mean, and Ω is in proportion to Σ s_i, or to the number of rows.
     """
 
     loss: Loss
@@ -53,6 +60,7 @@ class Objective:
     y: Array
     weights: RowWeights
     coding: TargetCoding
+    mean_over: Literal["weights", "rows"] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -115,17 +123,14 @@ class Objective:
         total = np.zeros((self.n_parameters, cotangents.shape[2]))
         bytes_per_row = 8 * (self.linear_map.n_inputs + cotangents[0].size)
         for rows in row_blocks(self.n_rows, bytes_per_row):
-            block = self.linear_map.take(rows)
-            block = LinearMap(
-                block.X.astype(np.float64, copy=False), block.n_outputs, block.constant
-            )
-            total += block.vjp(cotangents[rows])
+            total += self.linear_map.take(rows).as_float64().vjp(cotangents[rows])
         return total
 
-    def hessian(self, weights: Array | None = None) -> HessianOperator:
-        """∇²J at the fitted parameters, or with other row weights."""
+    def hessian(self, weights: Array | None = None, penalty_scale: float = 1.0) -> HessianOperator:
+        """∇²J at the fitted parameters, or with other row weights and so much of Ω."""
         curvature = self.curvature if weights is None else self.curvature_with(weights)
-        return HessianOperator(self.linear_map, curvature, self.penalty.strength)
+        strength = penalty_scale * self.penalty.strength
+        return HessianOperator(self.linear_map, curvature, strength)
 
     def row_curvature(self, rows: Any) -> Curvature:
         """B_i of some training rows, not weighted."""

@@ -65,11 +65,7 @@ def measure_optimality(
 ) -> Optimality:
     """Compare the Newton step at the fitted parameters with the resampling noise."""
     gradient = smallest_subgradient(objective)
-    signs = np.random.default_rng(random_state).choice(
-        [-1.0, 1.0], size=(objective.n_rows, 1, N_SIGN_VECTORS)
-    )
-    weighted = (objective.weights.values * objective.residuals)[:, :, None]
-    noise = objective.sum_gradients(weighted * signs)
+    noise = resampled_gradients(objective, random_state)
     # A sum that should be 0 leaves rounding, of any direction: also of those in which ∇²J is
     # singular, where an iterative solver would never come to an end.
     rounding = SMALLEST_SUM * np.sqrt((noise**2).mean(axis=1))
@@ -82,6 +78,15 @@ def measure_optimality(
     scale = float(products[1:].mean()) + floor / TOLERANCE**2
     relative = np.sqrt(products[0] / scale) if scale > 0 else 0.0
     return Optimality(float(np.linalg.norm(gradient)), float(relative))
+
+
+def resampled_gradients(objective: Objective, random_state: int) -> Array:
+    """Σ_i ε_i s_i ∇ℓ_i for a few vectors of random signs ε, (p, m)."""
+    signs = np.random.default_rng(random_state).choice(
+        [-1.0, 1.0], size=(objective.n_rows, 1, N_SIGN_VECTORS)
+    )
+    weighted = (objective.weights.values * objective.residuals)[:, :, None]
+    return objective.sum_gradients(weighted * signs)
 
 
 def smallest_subgradient(objective: Objective) -> Array:

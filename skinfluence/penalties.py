@@ -26,8 +26,9 @@ class L2:
         return float(0.5 * (self.strength * theta**2).sum())
 
     def gradient(self, theta: Array) -> Array:
-        """∇Ω, (n_inputs, K)."""
-        return self.strength * theta
+        """∇Ω, (n_inputs, K), or (n_inputs, K, m) for m parameter columns."""
+        strength = self.strength if theta.ndim == 2 else self.strength[:, :, None]
+        return strength * theta
 
     @property
     def shared(self) -> bool:

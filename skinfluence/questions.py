@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,11 +14,22 @@ from .effects import target_blocks, target_directions
 from .inputs import WHO, check_targets, choose
 from .objective import Objective
 from .predictors import LinearMap
-from .removal import RowRemoval
 from .solvers import InverseHessian
 from .targets import DecisionTarget, LossTarget, ProbabilityTarget, Target
 
 TARGETS = ("loss", "prediction")
+
+
+class LeaveOut(Protocol):
+    """What answers how the model changes without a row."""
+
+    objective: Objective
+
+    def decision_moves(
+        self, test_map: LinearMap, rows: Array
+    ) -> Iterator[tuple[slice, Array, Array]]: ...
+    def own_moves(self, rows: Array) -> Array: ...
+    def parameter_steps(self, rows: Array) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -61,18 +72,13 @@ class Question:
             block = self.linear_map.take(tests)
             yield tests, target_directions(inverse, block, gradients[tests])
 
-    def removal_changes(
-        self, removal: RowRemoval, rows: Array
-    ) -> Iterator[tuple[slice, Any, Array]]:
+    def changes(self, leave_out: LeaveOut, rows: Array) -> Iterator[tuple[slice, Any, Array]]:
         """Change of each target by the removal of each row: tests, positions, values."""
-        n_outputs = self.linear_map.n_outputs
-        for tests in target_blocks(self.n_rows, self.linear_map.n_parameters, n_outputs):
-            block = self.linear_map.take(tests)
-            before = self.decision_values[tests]
-            target = self.target.take(tests)
-            start = target.value(before)[:, None]
-            for positions, moves in removal.decision_moves(block, rows):
-                yield tests, positions, evaluate(target, before[:, None, :] + moves) - start
+        before = leave_out.objective.decision_values(self.linear_map)
+        for tests, positions, moves in leave_out.decision_moves(self.linear_map, rows):
+            target, start = self.target.take(tests), before[tests]
+            after = evaluate(target, start[:, None, :] + moves)
+            yield tests, positions, after - target.value(start)[:, None]
 
 
 def evaluate(target: Target, decision_values: Array) -> Array:

@@ -4,31 +4,28 @@
     M_i = U_iᵀ (∇²J)⁻¹ U_i,   U_i = φ_i ⊗ I_K
 
 so a row's whole effect is the K numbers w_i, and every question about it a product with them.
+Where the row's going also changes the weights of others or the penalty, the step starts from δ_i
+(see ``scenarios``):
 
-With ``class_weight="balanced"`` the refit would also reweigh the other rows. Then the step
-starts from the objective J_c with the class weights as they are without a row of class c:
-
-    Δθ_i = δ_i + (∇²J_c)⁻¹ U_i (I − C_i M_i)⁻¹ (s_i r_i + C_i U_iᵀ δ_i),
-    δ_i = −(∇²J_c)⁻¹ (∇J_{c,i} − ∇J)
-
-where ∇J_{c,i} has row i's own count taken out (rows of one class can differ in their sample
-weights) and ∇²J_c the class's mean count.
+    Δθ_i = δ_i + (∇²J_c)⁻¹ U_i (I − C_i M_i)⁻¹ (s_i r_i + C_i U_iᵀ δ_i)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .blocks import row_blocks
 from .curvature import Array
+from .effects import target_blocks
 from .exceptions import warn_user
 from .objective import Objective
 from .predictors import LinearMap
+from .scenarios import Scenario, Scenarios
 from .solvers import InverseHessian, Solver, SolverContext
-from .weighting import BalancedWeights
 
 # A row whose removal leaves less than this share of curvature in its own direction has
 # leverage 1: without it the model is not determined.
@@ -38,22 +35,57 @@ MANY_OPERATIONS = 1e14
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """Removal of any one row of a class: what is common to all of them.
+class RowDowndates:
+    """(∇²J_c − U_i C_i U_iᵀ)⁻¹ for a block of rows i, one column each, by Woodbury.
 
     Parameters
     ----------
     inverse : InverseHessian
-        Of ∇²J, or of ∇²J_c.
-    weights : ndarray of shape (n, K) or (n, 1)
-        Row weights in that Hessian.
-    shift : ndarray of shape (p, C), optional
-        (∇²J_c)⁻¹ G_c', G_c' the sum of class c' gradients before class weights.
+        Of ∇²J_c.
+    linear_map : LinearMap
+        Of the rows.
+    leverage, curvature : ndarray of shape (rows, K, K)
+        M_i and C_i.
     """
 
     inverse: InverseHessian
-    weights: Array
-    shift: Array | None = None
+    linear_map: LinearMap
+    leverage: Array
+    curvature: Array
+
+    @classmethod
+    def of_rows(cls, objective: Objective, scenario: Scenario, rows: Array) -> RowDowndates:
+        """For the rows of one scenario."""
+        linear_map = objective.linear_map.take(_as_slice(rows))
+        curvature = objective.row_curvature(rows).scaled(scenario.weights[rows])
+        leverage = scenario.inverse.leverage(linear_map)
+        return cls(scenario.inverse, linear_map, leverage, curvature.to_dense())
+
+    def determined(self) -> Array:
+        """Which rows leave the model determined, (rows,)."""
+        smallest = np.linalg.svd(self._left(), compute_uv=False)[:, -1]
+        return np.asarray(smallest >= LEAST_CURVATURE_LEFT)
+
+    def steps(self, right: Array) -> Array:
+        """(I − C_i M_i)⁻¹ b_i for b (rows, K)."""
+        return np.asarray(np.linalg.solve(self._left(), right[:, :, None])[:, :, 0])
+
+    def take(self, rows: Any) -> RowDowndates:
+        """For some of the rows."""
+        return RowDowndates(
+            self.inverse, self.linear_map.take(rows), self.leverage[rows], self.curvature[rows]
+        )
+
+    def approximate(self, gradients: Array) -> Array:
+        """The inverses times one column each, (p, rows), as far as the solver's estimate goes."""
+        moved = self.inverse.estimate(gradients)
+        q, k = self.linear_map.n_inputs, self.linear_map.n_outputs
+        own = np.einsum("iq,qki->ik", self.linear_map.inputs(), moved.reshape(q, k, -1))
+        bent = np.matmul(self.curvature, own[:, :, None])[:, :, 0]
+        return moved + self.inverse.estimate(self.linear_map.columns(self.steps(bent)))
+
+    def _left(self) -> Array:
+        return np.eye(self.linear_map.n_outputs) - self.curvature @ self.leverage
 
 
 class RowRemoval:
@@ -79,16 +111,14 @@ class RowRemoval:
         self.inverse = inverse
         self.solver = solver
         self.context = context
+        self.scenarios = Scenarios(objective, inverse, solver, context)
         n, k = objective.n_rows, objective.linear_map.n_outputs
         self._known = np.zeros(n, dtype=bool)
         self._steps = np.zeros((n, k))
         self._own_moves = np.zeros((n, k))
-        self._scenarios: dict[int, Scenario] = {}
-        weights = objective.weights
-        self._balanced = weights if isinstance(weights, BalancedWeights) else None
 
     def steps(self, rows: Array) -> Array:
-        """w_i, (rows, K)."""
+        """w_i, (rows, K); NaN where the model is not determined without the row."""
         self._complete(rows)
         return self._steps[rows]
 
@@ -97,49 +127,40 @@ class RowRemoval:
         self._complete(rows)
         return self._own_moves[rows]
 
-    def groups(self, rows: Array) -> Iterator[tuple[Array, Scenario]]:
-        """Positions in ``rows`` that share a scenario."""
-        if self._balanced is None:
-            yield np.arange(len(rows)), Scenario(self.inverse, self.objective.weights.values)
-            return
-        codes = self._balanced.codes[rows]
-        for code in np.unique(codes).tolist():
-            if code not in self._scenarios:
-                self._scenarios[code] = self._balanced_scenario(self._balanced, code)
-            yield np.flatnonzero(codes == code), self._scenarios[code]
-
     def parameter_steps(self, rows: Array) -> Array:
         """Δθ_i, (p, rows)."""
         steps = self.steps(rows)
         result = np.empty((self.objective.n_parameters, len(rows)))
-        for positions, scenario in self.groups(rows):
+        for positions, scenario in self.scenarios.groups(rows):
             chosen = rows[positions]
             columns = self.objective.linear_map.take(chosen).columns(steps[positions])
-            result[:, positions] = scenario.inverse.solve(columns)
-            if scenario.shift is not None:
-                result[:, positions] += scenario.shift @ self._weight_losses(chosen).T
+            shifts = self.scenarios.shifts(chosen, scenario)
+            result[:, positions] = scenario.inverse.solve(columns) + shifts
         return result
 
-    def decision_moves(self, test_map: LinearMap, rows: Array) -> Iterator[tuple[Array, Array]]:
+    def decision_moves(
+        self, test_map: LinearMap, rows: Array
+    ) -> Iterator[tuple[slice, Array, Array]]:
         """Changes of test decision values by each row's removal.
 
-        Yields positions in ``rows`` and moves of shape (n_test, positions, K).
+        Yields test rows, positions in ``rows`` and moves of shape (tests, positions, K).
         """
+        n_outputs = test_map.n_outputs
+        for tests in target_blocks(test_map.n_rows, test_map.n_parameters, n_outputs):
+            for positions, moves in self._decision_moves(test_map.take(tests), rows):
+                yield tests, positions, moves
+
+    def _decision_moves(self, test_map: LinearMap, rows: Array) -> Iterator[tuple[Array, Array]]:
         steps = self.steps(rows)
         k = test_map.n_outputs
-        for group, scenario in self.groups(rows):
+        for group, scenario in self.scenarios.groups(rows):
             directions = self._test_directions(scenario, test_map)
-            test_shift = None
-            if scenario.shift is not None:
-                test_shift = test_map.jvp(scenario.shift).astype(np.float64)
             for block in row_blocks(len(group), 8 * k * directions.shape[1]):
                 positions = group[block]
                 chosen = rows[positions]
                 linear_map = self.objective.linear_map.take(_as_slice(chosen))
                 moves = self._moves(linear_map, directions, steps[positions])
-                if test_shift is not None:
-                    moves += np.einsum("tkc,ic->tik", test_shift, self._weight_losses(chosen))
-                yield positions, moves
+                yield positions, moves + self.scenarios.decision_shifts(test_map, chosen, scenario)
 
     def _test_directions(self, scenario: Scenario, test_map: LinearMap) -> Array:
         # A loss that is a sum over outputs keeps them apart: one direction then carries all K.
@@ -159,9 +180,17 @@ class RowRemoval:
     def _complete(self, rows: Array) -> None:
         missing = np.unique(rows[~self._known[rows]])
         self._warn_if_slow(len(missing))
-        for group, scenario in self.groups(missing):
-            self._compute(missing[group], scenario)
+        undetermined: list[int] = []
+        for group, scenario in self.scenarios.groups(missing):
+            undetermined += self._compute(missing[group], scenario)
         self._known[missing] = True
+        if undetermined:
+            warn_user(
+                f"{len(undetermined)} training rows have leverage 1 (for example "
+                f"{undetermined[:5]}): without them the model is not determined, so their "
+                "kind='removal' effects are NaN. Add a penalty to the estimator or pass damping.",
+                RuntimeWarning,
+            )
 
     def _warn_if_slow(self, n_rows: int) -> None:
         n_solves = n_rows * self._steps.shape[1]
@@ -174,77 +203,24 @@ class RowRemoval:
                 UserWarning,
             )
 
-    def _compute(self, rows: Array, scenario: Scenario) -> None:
+    def _compute(self, rows: Array, scenario: Scenario) -> list[int]:
+        """Steps of rows that share a scenario; returns those that leave nothing determined."""
         k = self._steps.shape[1]
         undetermined: list[int] = []
         for block in row_blocks(len(rows), 8 * 6 * (k * k + k)):
             chosen = rows[block]
-            linear_map = self.objective.linear_map.take(_as_slice(chosen))
-            leverage = scenario.inverse.leverage(linear_map)
-            weights = scenario.weights[chosen]
-            curvature = self.objective.row_curvature(chosen).scaled(weights)
-            right = self._row_weights(chosen) * self.objective.residuals[chosen]
-            shift = self._own_shift(chosen, linear_map, scenario)
-            right = right + curvature.matmul(shift[:, :, None])[:, :, 0]
-            left = np.eye(k) - curvature.matmul(leverage)
-            lost = _is_undetermined(left)
-            left[lost] = np.eye(k)
-            right[lost] = np.nan
-            undetermined += chosen[lost].tolist()
-            steps = np.linalg.solve(left, right[:, :, None])
-            self._steps[chosen] = steps[:, :, 0]
-            self._own_moves[chosen] = (leverage @ steps)[:, :, 0] + shift
-        if undetermined:
-            warn_user(
-                f"{len(undetermined)} training rows have leverage 1 (for example "
-                f"{undetermined[:5]}): without them the model is not determined, so their "
-                "kind='removal' effects are NaN. Add a penalty to the estimator or pass damping.",
-                RuntimeWarning,
-            )
-
-    def _own_shift(self, rows: Array, linear_map: LinearMap, scenario: Scenario) -> Array:
-        if scenario.shift is None:
-            return np.zeros((len(rows), self._steps.shape[1]))
-        values = linear_map.jvp(scenario.shift).astype(np.float64)
-        return np.einsum("ikc,ic->ik", values, self._weight_losses(rows))
-
-    def _row_weights(self, rows: Array) -> Array:
-        """s_i as it is in the objective from which row i is then taken."""
-        if self._balanced is None:
-            return self.objective.weights.values[rows]
-        return self._balanced.of_rows(rows, self._class_weights_without(self._balanced, rows))
-
-    def _balanced_scenario(self, weights: BalancedWeights, code: int) -> Scenario:
-        members = np.flatnonzero(weights.codes == code)
-        mean_count = np.array([weights.count(members).mean()])
-        class_weight = weights.class_weights_without(np.array([code]), mean_count)[0]
-        values = weights.with_class_weight(class_weight)
-        operator = self.objective.hessian(values).damped(self.inverse.operator.damping)
-        inverse = self.solver.factor(operator, self.context)
-        return Scenario(inverse, values, inverse.solve(self._class_gradients(weights)))
-
-    def _class_gradients(self, weights: BalancedWeights) -> Array:
-        """G_c, (p, C): sums of gradients by class, weighted but for the class weight."""
-        unit = weights.with_class_weight(np.ones(weights.n_classes)) * self.objective.residuals
-        if weights.weighted_outputs is not None:
-            unit = unit * weights.weighted_outputs
-        member = weights.codes[:, None] == np.arange(weights.n_classes)
-        return self.objective.sum_gradients(unit[:, :, None] * member[:, None, :])
-
-    def _weight_losses(self, rows: Array) -> Array:
-        """What each class's weight loses when row i goes, (rows, C)."""
-        if self._balanced is None:
-            return np.zeros((len(rows), 1))
-        return self._balanced.class_weight - self._class_weights_without(self._balanced, rows)
-
-    @staticmethod
-    def _class_weights_without(weights: BalancedWeights, rows: Array) -> Array:
-        return weights.class_weights_without(weights.codes[rows], weights.count(rows))
-
-
-def _is_undetermined(left: Array) -> Array:
-    smallest = np.linalg.svd(left, compute_uv=False)[:, -1]
-    return np.asarray(smallest < LEAST_CURVATURE_LEFT)
+            downdates = RowDowndates.of_rows(self.objective, scenario, chosen)
+            shift = self.scenarios.own_shifts(downdates.linear_map, chosen, scenario)
+            right = self.scenarios.row_weights(chosen) * self.objective.residuals[chosen]
+            right = right + np.matmul(downdates.curvature, shift[:, :, None])[:, :, 0]
+            fine = downdates.determined()
+            undetermined += chosen[~fine].tolist()
+            steps = np.full_like(right, np.nan)
+            steps[fine] = downdates.take(fine).steps(right[fine])
+            self._steps[chosen] = steps
+            moves = np.matmul(downdates.leverage, steps[:, :, None])[:, :, 0]
+            self._own_moves[chosen] = moves + shift
+        return undetermined
 
 
 def _as_slice(rows: Array) -> slice | Array:

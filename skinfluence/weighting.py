@@ -34,6 +34,27 @@ class RowWeights:
         """s, (n, 1), or (n, K) where the outputs weigh rows differently."""
         return self.sample_weight[:, None]
 
+    def by_class(self, rows: Any, class_weights: Array | None) -> Array:
+        """What multiplies sample weights: (rows, 1 or K, 1), or (…, m) for m class weights (m, C).
+
+        None stands for the class weights as fitted.
+        """
+        return np.ones((1, 1, 1))
+
+    def class_weights_without(self, members: Any) -> Array | None:
+        """Class weights without each set of rows (m, C); None where they stay as they are.
+
+        Parameters
+        ----------
+        members : sparse array of shape (n, m)
+            1 where a row belongs to a set.
+        """
+        return None
+
+    def class_weights_with(self, sample_weights: Array) -> Array | None:
+        """Class weights with each column of new sample weights (n, m): (m, C), or None."""
+        return None
+
 
 @dataclass(frozen=True)
 class ClassWeights(RowWeights):
@@ -57,6 +78,14 @@ class ClassWeights(RowWeights):
     def n_classes(self) -> int:
         """Number of classes, C."""
         return len(self.class_weight)
+
+    def by_class(self, rows: Any, class_weights: Array | None) -> Array:
+        """(rows, 1 or K, 1), or (…, m)."""
+        chosen = self.class_weight[None, :] if class_weights is None else class_weights
+        own = chosen[:, self.codes[rows]].T[:, None, :]
+        if self.weighted_outputs is not None:
+            own = np.where(self.weighted_outputs[rows][:, :, None] > 0, own, 1.0)
+        return np.asarray(own)
 
     @cached_property
     def values(self) -> Array:
@@ -99,13 +128,28 @@ class BalancedWeights(ClassWeights):
             self.codes, weights=self.count(np.arange(len(self.codes))), minlength=self.n_classes
         )
 
-    def class_weights_without(self, codes: Array, counts: Array) -> Array:
-        """Class weights without one row of each given class and count, (rows, C)."""
-        member = codes[:, None] == np.arange(self.n_classes)
-        left = self.class_totals - counts[:, None] * member
-        present = left > 1e-12 * self.class_totals
-        balanced = left.sum(axis=1, keepdims=True) / (
-            present.sum(axis=1, keepdims=True) * np.where(present, left, 1.0)
+    def class_weights_without(self, members: Any) -> Array:
+        """Class weights without each set of rows, (m, C)."""
+        counts = members.multiply(self.count(np.arange(len(self.codes)))[:, None])
+        of_class = self.codes[:, None] == np.arange(self.n_classes)
+        return self.class_weights_less(np.asarray(counts.T @ of_class))
+
+    def class_weights_less(self, removed: Array) -> Array:
+        """Class weights without so much of each class's count (m, C): (m, C)."""
+        return self._balanced(self.class_totals - removed)
+
+    def class_weights_with(self, sample_weights: Array) -> Array | None:
+        """Class weights with each column of new sample weights, (m, C)."""
+        if self.counts is None:
+            return None
+        of_class = self.codes[:, None] == np.arange(self.n_classes)
+        return self._balanced(sample_weights.T @ of_class)
+
+    def _balanced(self, totals: Array) -> Array:
+        """scikit-learn's rule for counted rows per class, (m, C)."""
+        present = totals > 1e-12 * self.class_totals
+        balanced = totals.sum(axis=1, keepdims=True) / (
+            present.sum(axis=1, keepdims=True) * np.where(present, totals, 1.0)
         )
         return np.asarray(np.where(present, balanced, self.class_weight))
 

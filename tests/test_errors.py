@@ -167,10 +167,13 @@ def test_many_outputs_have_no_single_prediction():
 @pytest.mark.parametrize(
     "ask, words",
     [
-        (lambda e: e.influence(X, kind="up"), ["kind='up'", "['upweight', 'removal']"]),
-        (lambda e: e.explain(X, kind="up"), ["kind='up'", "['upweight', 'removal']"]),
-        (lambda e: e.self_influence(kind="up"), ["kind='up'", "['upweight', 'removal']"]),
-        (lambda e: e.parameter_influence(kind="up"), ["kind='up'", "['upweight', 'removal']"]),
+        (lambda e: e.influence(X, kind="up"), ["kind='up'", "['upweight', 'removal', 'refit']"]),
+        (lambda e: e.explain(X, kind="up"), ["kind='up'", "['upweight', 'removal', 'refit']"]),
+        (lambda e: e.self_influence(kind="up"), ["kind='up'", "['upweight', 'removal', 'refit']"]),
+        (
+            lambda e: e.parameter_influence(kind="up"),
+            ["kind='up'", "['upweight', 'removal', 'refit']"],
+        ),
         (lambda e: e.influence(X, target="y"), ["target='y'", "['loss', 'prediction']"]),
         (lambda e: e.influence(X, reduce="sum"), ["reduce='sum'", "[None, 'mean']"]),
         (

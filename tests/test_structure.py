@@ -36,6 +36,7 @@ MAY_SEE = {
     "adapters": {
         "coding", "curvature", "losses", "objective", "penalties", "predictors", "weighting",
     },
+    "retraining": {"adapters", "curvature", "exceptions"},  # no formulas
     "datasets": set(),
 }  # fmt: skip
 # The only ones that may import these: leaves, the top, and the place that names estimators.
@@ -45,15 +46,16 @@ SEEN_BY = {
     "attack": set(),
     "datasets": set(),
     "explainer": {"__init__"},
-    "adapters": {"__init__", "explainer"},
+    "adapters": {"__init__", "explainer", "retraining"},
 }
 # What rooms may have from scikit-learn.
 SKLEARN = {"sklearn", "base", "utils", "exceptions"}
 MORE_SKLEARN = {
     "transformers": {"decomposition", "preprocessing"},
     "datasets": {"datasets", "feature_extraction"},
+    "held_out": {"metrics", "model_selection"},
 }
-REQUIRED = {"numpy", "scipy", "sklearn", "joblib"}
+REQUIRED = {"numpy", "scipy", "sklearn", "joblib", "threadpoolctl"}
 
 
 def room(file):
@@ -201,7 +203,7 @@ def test_estimators_are_named_by_adapters_alone(file):
 # -------------------------------------------------------------------------------- public names
 SIGNATURES = {
     "__init__": "(self, estimator, *, prefit=False, solver='auto', damping=0.0, smoothing=0.001, "
-    "n_jobs=None, random_state=None, verbose=0)",
+    "refit_tol=1e-08, n_jobs=None, random_state=None, verbose=0)",
     "fit": "(self, X, y, sample_weight=None)",
     "influence": "(self, X_test, y_test=None, *, target='loss', kind='upweight', indices=None, "
     "reduce=None)",
@@ -209,6 +211,17 @@ SIGNATURES = {
     "parameter_influence": "(self, *, kind='upweight', indices=None)",
     "perturbation_gradient": "(self, X_test, y_test=None, *, indices, reduce=None)",
     "explain": "(self, X_test, y_test=None, *, k=10, kind='removal')",
+    "group_influence": "(self, groups, X_test, y_test=None, *, target='loss', kind='removal')",
+    "reweight": "(self, sample_weight, X_test, *, kind='removal')",
+    "loo_decision_function": "(self, *, kind='removal')",
+    "loo_predict_proba": "(self, *, kind='removal')",
+    "loo_predict": "(self, *, kind='removal')",
+    "loo_score": "(self, scoring=None, *, kind='removal')",
+    "cross_val_decision": "(self, cv=None, *, groups=None, kind='removal')",
+    "verify": "(self, X_test, y_test=None, *, target='loss', kind='removal', n_rows=20, "
+    "strategy='top', preprocessing='refit', n_jobs=None)",
+    "diagnostics": "(self, *, dfbetas=False)",
+    "effective_dof": "(self)",
 }
 
 

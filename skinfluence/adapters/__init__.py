@@ -2,6 +2,7 @@
 
 from . import logistic, squared, svm
 from .dispatch import as_objective, linear_objective
+from .fixed import same_hyperparameters
 from .wrappers import fit_parameters, refuse_unsupported, resolve, unwrap
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "logistic",
     "refuse_unsupported",
     "resolve",
+    "same_hyperparameters",
     "squared",
     "svm",
     "unwrap",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -79,6 +79,7 @@ def linear_objective(
     strength: Any,
     constant: float | None = None,
     penalise_intercept: bool = False,
+    mean_over: Literal["weights", "rows"] | None = None,
 ) -> Objective:
     """Objective of an estimator with ``coef_`` and ``intercept_`` and an L2 penalty.
 
@@ -90,6 +91,9 @@ def linear_objective(
         The intercept's input; by default 1 with ``fit_intercept`` and 0 without.
     penalise_intercept : bool
         Whether the intercept is penalised like the coefficients.
+    mean_over : {None, "weights", "rows"}
+        For an estimator whose penalty stands against a mean of the losses, what it is the mean
+        over: Σ s_i, or the number of rows. ``strength`` is then its penalty times that.
     """
     check_is_fitted(estimator)
     if constant is None:
@@ -114,6 +118,7 @@ def linear_objective(
         y=coding.encode(y, "y"),
         weights=weights,
         coding=coding,
+        mean_over=mean_over,
     )
 
 

@@ -74,6 +74,15 @@ class LinearPredictor:
         intercept = theta[:, :, -1].reshape(m, *self.intercept_shape)
         return {"coef": coef, "intercept": intercept * self.constant}
 
+    def class_values(self, decision_values: Array) -> Array:
+        """Decision values (rows, K, …) of the estimator's own outputs, (rows, C, …).
+
+        Those of a loss on contrasts sum to zero over the classes.
+        """
+        if self.contrasts is None:
+            return decision_values
+        return np.asarray(np.moveaxis(np.tensordot(self.contrasts, decision_values, (1, 1)), 0, 1))
+
     def linearize(self, X: Any) -> LinearMap:
         """The map from parameters to the decision values of these rows."""
         return LinearMap(X, self.n_outputs, self.constant)
@@ -127,6 +136,10 @@ class LinearMap:
         """The map of some rows (a slice makes no copy of a dense X)."""
         return LinearMap(self.X[rows], self.n_outputs, self.constant)
 
+    def as_float64(self) -> LinearMap:
+        """The map with its products in float64; X is copied unless it is that already."""
+        return LinearMap(self.X.astype(np.float64, copy=False), self.n_outputs, self.constant)
+
     def jvp(self, directions: Array) -> Array:
         """(p, m) → (n, K, m)."""
         m = directions.shape[1]
@@ -137,7 +150,7 @@ class LinearMap:
     def vjp(self, cotangents: Array) -> Array:
         """(n, K, m) → (p, m), the transpose of ``jvp``."""
         m = cotangents.shape[2]
-        flat = cotangents.reshape(self.n_rows, -1).astype(self.dtype, copy=False)
+        flat = cotangents.reshape(self.n_rows, self.n_outputs * m).astype(self.dtype, copy=False)
         result = np.empty((self.n_inputs, flat.shape[1]), dtype=self.dtype)
         d = self.X.shape[1]
         result[:d] = self.X.T @ flat

@@ -122,6 +122,10 @@ class AutoInverse(InverseHessian):
         """With what there is: a diagnosis is no reason to factorise."""
         return self._chosen.estimate(right_hand_sides)
 
+    def precondition(self, right_hand_sides: Array) -> Array:
+        """With what there is."""
+        return self._chosen.precondition(right_hand_sides)
+
     def iterative_operations(self, n_right_hand_sides: int) -> float:
         """What the choice for so many right-hand sides would take."""
         choice = self.auto.choose(self.operator, n_right_hand_sides)

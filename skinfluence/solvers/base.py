@@ -59,11 +59,14 @@ class InverseHessian(ABC):
         Estimate of the condition number; NaN where none is known.
     rank : int or None
         Numerical rank of ∇²J where the solver sees it.
+    stochastic : bool
+        Whether ``solve`` is a random estimate, which exact refits can't be built on.
     """
 
     name: str = "custom"
     condition: float = float("nan")
     rank: int | None = None
+    stochastic: bool = False
 
     def __init__(self, operator: HessianOperator) -> None:
         self.operator = operator
@@ -74,6 +77,10 @@ class InverseHessian(ABC):
 
     def estimate(self, right_hand_sides: Array) -> Array:
         """(∇²J)⁻¹ B to about one digit, for diagnostics: as cheap as the solver can."""
+        return self.solve(right_hand_sides)
+
+    def precondition(self, right_hand_sides: Array) -> Array:
+        """A linear and symmetric approximation of ``solve``, for iterations on a nearby Hessian."""
         return self.solve(right_hand_sides)
 
     def iterative_operations(self, n_right_hand_sides: int) -> float:

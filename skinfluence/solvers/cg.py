@@ -108,7 +108,7 @@ class CGInverse(InverseHessian):
     ) -> None:
         super().__init__(operator)
         self.settings = settings
-        self.precondition = precondition
+        self._preconditioner = precondition
         self.label = label
         default = 1e-8 if operator.dtype == np.float64 else 1e-5
         self.tolerance = default if settings.tol is None else settings.tol
@@ -119,8 +119,12 @@ class CGInverse(InverseHessian):
         return self._solve(right_hand_sides, self.tolerance)
 
     def estimate(self, right_hand_sides: Array) -> Array:
-        """(∇²J)⁻¹ B with a relative residual of 0.1."""
-        return self._solve(right_hand_sides, 0.1)
+        """(∇²J)⁻¹ B with a relative residual of at most 0.1 in every column."""
+        return self._solve(right_hand_sides, 0.1 / np.sqrt(max(1, right_hand_sides.shape[1])))
+
+    def precondition(self, right_hand_sides: Array) -> Array:
+        """CG's own preconditioner: CG itself is not linear in the right-hand side."""
+        return self._preconditioner(np.asarray(right_hand_sides, dtype=np.float64))
 
     def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
         """g_iᵀ (∇²J)⁻¹ g_i, (n,)."""
@@ -168,7 +172,7 @@ class CGInverse(InverseHessian):
         solution, info = run_cg(
             stacked(self.operator.matmat),
             unit.reshape(-1),
-            stacked(self.precondition),
+            stacked(self._preconditioner),
             tolerance,
             self.settings.max_iter,
             count,

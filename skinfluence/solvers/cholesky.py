@@ -69,6 +69,10 @@ class CholeskyInverse(InverseHessian):
         solved = [factor.solve_in_range(block) for factor, block in pairs]
         return self.operator.from_blocks(np.stack(solved))
 
+    def precondition(self, right_hand_sides: Array) -> Array:
+        """As ``estimate``."""
+        return self.estimate(right_hand_sides)
+
     def iterative_operations(self, n_right_hand_sides: int) -> float:
         """None."""
         return 0.0

@@ -88,6 +88,7 @@ class LiSSAInverse(InverseHessian):
     """(∇²J)⁻¹ by averaging stochastic chains."""
 
     name = "lissa"
+    stochastic = True
 
     def __init__(
         self,

@@ -1,0 +1,143 @@
+"""Optima of many reweighted objectives together, by chord-Newton steps.
+
+All columns of Θ take steps at once,
+
+    Θ_c ← Θ_c − (∇²J_c)⁻¹ ∇J_c(Θ_c),
+
+with (∇²J_c)⁻¹ as it is at the full data's optimum: a step costs two products with X for all
+columns, and solves with factors that are at hand. Columns that don't contract, because their
+change bends the objective too much, are finished one by one (``minimise``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .curvature import Array
+from .minimise import Preconditioner, decrement, newton_minimise
+from .reweighting import Reweighting
+
+# A chord step that leaves more than this share of the gradient is too slow to go on with.
+SLOWEST_CONTRACTION = 0.8
+MOST_STEPS = 100
+
+
+@dataclass(frozen=True)
+class ColumnBlock:
+    """Columns that are refitted together.
+
+    Parameters
+    ----------
+    reweighting : Reweighting
+        Of the full data's objective, at its optimum.
+    determined : ndarray of bool of shape (m,)
+        Columns that have an optimum; the others are NaN.
+    approximate : callable
+        (columns, gradients) → (∇²J_c)⁻¹ ∇J_c: the chord.
+    preconditioner : callable
+        column → what its own Newton steps are preconditioned with.
+    """
+
+    reweighting: Reweighting
+    determined: Array
+    approximate: Callable[[Array, Array], Array]
+    preconditioner: Callable[[int], Preconditioner]
+
+
+@dataclass(frozen=True)
+class Optima:
+    """Optima of a block of columns.
+
+    Parameters
+    ----------
+    changes : ndarray of shape (p, m)
+        Θ_c − θ; NaN where nothing is determined.
+    reached : ndarray of shape (m,)
+        (∇J_cᵀ (∇²J_c)⁻¹ ∇J_c)^½ at the end.
+    first : ndarray of shape (m,)
+        The same before the first step.
+    converged : ndarray of bool of shape (m,)
+    """
+
+    changes: Array
+    reached: Array
+    first: Array
+    converged: Array
+
+    @property
+    def relative_gradients(self) -> Array:
+        """What is left of the gradient, (m,)."""
+        return np.asarray(self.reached / np.where(self.first > 0, self.first, 1.0))
+
+
+def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima:
+    """Go from the full data's optimum to each column's.
+
+    Parameters
+    ----------
+    block : ColumnBlock
+    tolerance : float
+        Of the relative gradients.
+    rounding : float
+        What (∇Jᵀ (∇²J)⁻¹ ∇J)^½ can't get below.
+    """
+    m = block.reweighting.n_columns
+    theta = block.reweighting.objective.theta.reshape(-1, 1)
+    changes = np.full((len(theta), m), np.nan)
+    reached, first = np.full(m, np.nan), np.full(m, np.nan)
+    columns = np.flatnonzero(block.determined)
+    if len(columns):
+        gradients = block.reweighting.take(columns).gradient_changes()
+        steps = block.approximate(columns, gradients)
+        first[columns] = decrement(gradients, steps)
+        targets = tolerance * first + rounding
+        slow = _chord(block, columns, changes, -steps, reached, targets)
+        for column in slow:
+            own = block.reweighting.take([column])
+            start = theta + changes[:, [column]]
+            if not np.isfinite(start).all():
+                start = theta
+            optimum, size = newton_minimise(
+                own, start, block.preconditioner(column), targets[column]
+            )
+            changes[:, [column]], reached[column] = optimum - theta, size
+    converged = ~block.determined | (reached <= tolerance * first + rounding)
+    return Optima(changes, reached, first, converged)
+
+
+def _chord(
+    block: ColumnBlock,
+    columns: Array,
+    changes: Array,
+    start: Array,
+    reached: Array,
+    targets: Array,
+) -> list[int]:
+    """Step until every column converges or is too slow; returns those, at their best."""
+    theta = block.reweighting.objective.theta.reshape(-1, 1)
+    changes[:, columns] = start
+    previous = np.full(len(targets), np.inf)
+    last_steps = np.zeros_like(changes)
+    slow: list[int] = []
+    for _ in range(MOST_STEPS):
+        if not len(columns):
+            break
+        gradients = block.reweighting.take(columns).gradients(theta + changes[:, columns])
+        with np.errstate(invalid="ignore", over="ignore"):
+            steps = block.approximate(columns, gradients)
+            size = decrement(gradients, steps)
+        done = size <= targets[columns]
+        reached[columns] = size
+        stuck = ~done & ~(size <= SLOWEST_CONTRACTION * previous[columns])
+        worse = stuck & ~(size <= previous[columns])
+        changes[:, columns[worse]] += last_steps[:, columns[worse]]
+        slow += columns[stuck].tolist()
+        # The step at hand costs nothing more, so converged columns take it too.
+        changes[:, columns[~stuck]] -= steps[:, ~stuck]
+        last_steps[:, columns] = steps
+        previous[columns] = size
+        columns = columns[~done & ~stuck]
+    return slow + columns.tolist()

@@ -1,0 +1,251 @@
+"""Predictions for training rows by models that have not seen them, without refitting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import check_cv
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from .curvature import Array
+from .delegation import estimator_has
+from .group_inputs import refuse_whole_class
+from .held_out_predictions import HeldOutPredictions, require_finite
+from .inputs import choose
+from .reweighted import ReweightingAnswers
+from .reweighting import NewWeights, Reweighting, RowsLeftOut
+
+# Held-out predictions ask for a step that looks at the row's own curvature.
+HELD_OUT_KINDS = ("removal", "refit")
+
+
+class HeldOutAnswers(ReweightingAnswers):
+    """Leave-one-out and cross-validation from a single fit."""
+
+    def loo_decision_function(self, *, kind: str = "removal") -> Array:
+        """Decision value of every training row by the model fitted without it.
+
+        Parameters
+        ----------
+        kind : {"removal", "refit"}, default="removal"
+            By one Newton step (exact for squared loss), or exactly.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_outputs)
+            As the estimator's ``decision_function``, or a regressor's ``predict``. The values of
+            multinomial models sum to zero over the classes.
+
+        Warns
+        -----
+        RuntimeWarning
+            Where the model is not determined without a row: its values are NaN.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LinearRegression
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 2.0, 7.0])
+        >>> InfluenceExplainer(LinearRegression()).fit(X, y).loo_decision_function()[3].round(6)
+        np.float64(3.0)
+        """
+        return self._as_estimator(self._loo_values(kind)).astype(self.objective_.linear_map.dtype)
+
+    @available_if(estimator_has("predict_proba"))
+    def loo_predict_proba(self, *, kind: str = "removal") -> Array:
+        """Class probabilities of every training row by the model fitted without it.
+
+        Parameters
+        ----------
+        kind : {"removal", "refit"}, default="removal"
+            As in ``loo_decision_function``.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            Columns in the order of ``classes_``.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = load_iris(return_X_y=True)
+        >>> explainer = InfluenceExplainer(LogisticRegression(max_iter=1000)).fit(X, y)
+        >>> explainer.loo_predict_proba().shape
+        (150, 3)
+        """
+        values = self._loo_values(kind)
+        codes = np.arange(len(self.estimator_.classes_))
+        columns = [
+            self.objective_.loss.probability(np.full(len(values), code), values) for code in codes
+        ]
+        return np.column_stack(columns).astype(self.objective_.linear_map.dtype)
+
+    def loo_predict(self, *, kind: str = "removal") -> Array:
+        """Prediction for every training row by the model fitted without it.
+
+        Parameters
+        ----------
+        kind : {"removal", "refit"}, default="removal"
+            As in ``loo_decision_function``.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_targets)
+            Labels of a classifier, values of a regressor.
+
+        Raises
+        ------
+        ValueError
+            For a classifier with rows without which the model is not determined.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = load_iris(return_X_y=True)
+        >>> explainer = InfluenceExplainer(LogisticRegression(max_iter=1000)).fit(X, y)
+        >>> int((explainer.loo_predict() != y).sum())
+        5
+        """
+        values = self.loo_decision_function(kind=kind)
+        if not self.objective_.coding.is_classification:
+            return values
+        require_finite(values, "predicted label")
+        codes = values.argmax(axis=1) if values.ndim > 1 else (values > 0).astype(np.intp)
+        return np.asarray(self.estimator_.classes_)[codes]
+
+    def loo_score(self, scoring: Any = None, *, kind: str = "removal") -> float:
+        """Leave-one-out score: every training row predicted by the model fitted without it.
+
+        Parameters
+        ----------
+        scoring : str, callable or None, default=None
+            As in scikit-learn: a scorer's name, or ``scorer(estimator, X, y)``. None stands for
+            accuracy, or R² of a regressor.
+        kind : {"removal", "refit"}, default="removal"
+            As in ``loo_decision_function``.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            Where the model is not determined without some row, or the scorer asks for what the
+            estimator doesn't have.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = load_iris(return_X_y=True)
+        >>> explainer = InfluenceExplainer(LogisticRegression(max_iter=1000)).fit(X, y)
+        >>> round(explainer.loo_score("neg_log_loss"), 3)
+        -0.13
+        """
+        check_is_fitted(self)
+        choose("kind", kind, HELD_OUT_KINDS)
+        predictions = HeldOutPredictions(self, kind)
+        if scoring is None:
+            scoring = "accuracy" if is_classifier(self.estimator_) else "r2"
+        scorer = check_scoring(predictions, scoring=scoring)
+        return float(scorer(predictions, self._training_X, self._training_y))
+
+    def cross_val_decision(
+        self, cv: Any = None, *, groups: Any = None, kind: str = "removal"
+    ) -> Array:
+        """Decision values of held-out rows in cross-validation, from a single fit.
+
+        Each split's model is the fitted one with the rows outside of its training part removed.
+        Hyper-parameters, and pipeline steps before the model, stay as they are fitted on all rows.
+
+        Parameters
+        ----------
+        cv : int, splitter or iterable of splits, optional
+            As in ``cross_val_predict``, and splitters that test rows never or more than once.
+        groups : array-like of shape (n,), optional
+            For the splitter.
+        kind : {"upweight", "removal", "refit"}, default="removal"
+            As in ``reweight``. One Newton step over a fifth of the rows is an approximation;
+            "refit" is exact.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_outputs)
+            As ``loo_decision_function``. The mean over the splits that test a row; NaN for rows
+            that none tests.
+
+        Raises
+        ------
+        ValueError
+            For splits whose training part lacks a class.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_breast_cancer
+        >>> from sklearn.linear_model import RidgeClassifier
+        >>> from sklearn.model_selection import cross_val_predict
+        >>> from skinfluence import InfluenceExplainer
+        >>> X, y = load_breast_cancer(return_X_y=True)
+        >>> explainer = InfluenceExplainer(RidgeClassifier()).fit(X, y)
+        >>> refitted = cross_val_predict(RidgeClassifier(), X, y, method="decision_function")
+        >>> bool(abs(explainer.cross_val_decision() - refitted).max() < 1e-8)
+        True
+        """
+        check_is_fitted(self)
+        choose("kind", kind, ("upweight", *HELD_OUT_KINDS))
+        splitter = check_cv(cv, self._training_y, classifier=is_classifier(self.estimator_))
+        X, y = self._training_X, self._training_y
+        splits = list(splitter.split(X, y, groups))
+        objective = self.objective_
+        total = np.zeros((objective.n_rows, objective.linear_map.n_outputs))
+        counts = np.zeros((objective.n_rows, 1))
+        base = self._base(kind)
+        theta = base.theta.reshape(-1, 1)
+        for columns, changes in self._moves(kind, self._splits(splits), "splits"):
+            for column, change in zip(columns.tolist(), changes.T, strict=True):
+                tested = np.asarray(splits[column][1])
+                linear_map = objective.linear_map.take(tested).as_float64()
+                total[tested] += linear_map.jvp(theta + change[:, None])[:, :, 0]
+                counts[tested] += 1.0
+        with np.errstate(invalid="ignore"):
+            values = total / counts
+        return self._as_estimator(values).astype(objective.linear_map.dtype)
+
+    def _splits(self, splits: list[tuple[Array, Array]]) -> Reweighting:
+        """What each split's training part leaves out, or how often it has each row."""
+        n_rows = self.objective_.n_rows
+        sets = []
+        for number, (train, _) in enumerate(splits):
+            counts = np.bincount(train, minlength=n_rows)
+            if counts.max() > 1:
+                return self._resampled(splits)
+            sets.append(np.flatnonzero(counts == 0))
+            refuse_whole_class(
+                sets[-1], f"cv, whose split {number} leaves out a part", self.objective_
+            )
+        return RowsLeftOut.sets(self.objective_, sets)
+
+    def _resampled(self, splits: list[tuple[Array, Array]]) -> Reweighting:
+        n_rows = self.objective_.n_rows
+        counts = [np.bincount(train, minlength=n_rows) for train, _ in splits]
+        sample_weight = self.objective_.weights.sample_weight
+        return NewWeights(self.objective_, np.column_stack(counts) * sample_weight[:, None])
+
+    def _loo_values(self, kind: str) -> Array:
+        """(n, K)."""
+        check_is_fitted(self)
+        choose("kind", kind, HELD_OUT_KINDS)
+        leave_out = self._leave_out(kind)
+        rows = np.arange(self.objective_.n_rows)
+        return leave_out.objective.training_values + leave_out.own_moves(rows)

@@ -1,0 +1,29 @@
+"""Losses on decision values: value, residual r = ∂ℓ/∂z and curvature B = ∂²ℓ/∂z².
+
+A loss knows (y, z) and never X, so one class serves dense, sparse and kernel models alike.
+
+Conventions
+-----------
+- ``decision_values`` z has shape (n, K), ``residual`` (n, K), ``value`` (n,).
+- ``y`` is what the estimator's target coding makes of the user's labels: (n, K) numbers for
+  regression, (n, K) signs ±1 for margin losses, (n,) class codes for the softmax loss.
+- A new loss is a subclass with ``value``, ``residual`` and ``curvature``; ``unit`` names what
+  its values are measured in. ``probability`` and its gradient are for classifiers that have
+  ``predict_proba``.
+"""
+
+from .base import Loss
+from .margin import BinomialLogLoss, MarginLoss, SmoothHinge, SquaredHinge
+from .softmax import SoftmaxLogLoss, orthonormal_contrasts
+from .squared import SquaredError
+
+__all__ = [
+    "BinomialLogLoss",
+    "Loss",
+    "MarginLoss",
+    "SmoothHinge",
+    "SoftmaxLogLoss",
+    "SquaredError",
+    "SquaredHinge",
+    "orthonormal_contrasts",
+]

@@ -1,0 +1,63 @@
+"""What a loss is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import numpy as np
+
+from ..curvature import Array, Curvature
+
+
+class Loss(ABC):
+    """Base of all losses; see the module's conventions."""
+
+    unit: str = "loss"
+    has_probabilities: bool = False
+    # σ² of the distribution whose likelihood the loss is; None where diagnostics know of none.
+    dispersion: Literal["estimated", "one"] | None = None
+
+    @abstractmethod
+    def value(self, y: Array, decision_values: Array) -> Array:
+        """ℓ(y, z), (n,)."""
+
+    @abstractmethod
+    def residual(self, y: Array, decision_values: Array) -> Array:
+        """R = ∂ℓ/∂z, (n, K)."""
+
+    def residual_columns(self, y: Array, decision_values: Array) -> Array:
+        """R of many parameter columns at once, for z of shape (n, K, m): (n, K, m).
+
+        Correct for every loss; overridden where ``residual`` broadcasts over columns.
+        """
+        n, n_outputs, m = decision_values.shape
+        flat = decision_values.transpose(0, 2, 1).reshape(n * m, n_outputs)
+        residual = self.residual(np.repeat(y, m, axis=0), flat)
+        return residual.reshape(n, m, n_outputs).transpose(0, 2, 1)
+
+    @abstractmethod
+    def curvature(self, y: Array, decision_values: Array) -> Curvature:
+        """B = ∂²ℓ/∂z², one K × K matrix per row."""
+
+    def residual_range(self, y: Array, decision_values: Array) -> tuple[Array, Array]:
+        """Smallest and largest subgradient, each (n, K); equal where the loss is smooth."""
+        residual = self.residual(y, decision_values)
+        return residual, residual
+
+    def separates(self, y: Array, decision_values: Array) -> bool:
+        """Whether scaling these decision values up would lower the loss for ever."""
+        return False
+
+    def probability(self, codes: Array, decision_values: Array) -> Array:
+        """Probability of class ``codes`` (n,), for classifiers with ``predict_proba``."""
+        raise TypeError(f"{type(self).__name__} has no class probabilities.")
+
+    def probability_gradient(self, codes: Array, decision_values: Array) -> Array:
+        """Gradient of ``probability`` with respect to the decision values, (n, K)."""
+        raise TypeError(f"{type(self).__name__} has no class probabilities.")
+
+
+def of_class(values: Array, codes: Array) -> Array:
+    """Each row's entry at its own class."""
+    return np.asarray(values[np.arange(len(codes)), codes])

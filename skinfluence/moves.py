@@ -1,0 +1,82 @@
+"""Changes of the parameters by any reweighting, to first order, by a Newton step, or exactly.
+
+upweight   −(∇²J)⁻¹ (∇J_c − ∇J)        the infinitesimal jackknife
+removal    −(∇²J_c)⁻¹ (∇J_c − ∇J)      one Newton step on the column's objective
+refit      Θ_c − θ                      its optimum (``refits``)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .curvature import Array
+from .downdates import column_inverse
+from .exceptions import warn_user
+from .refits import Refits
+from .removal import RowRemoval
+from .reweighting import Reweighting, RowsLeftOut
+
+COLUMN_BYTES = 1 << 28
+
+Moves = Iterator[tuple[Array, Array]]
+
+
+def first_order_moves(removal: RowRemoval, reweighting: Reweighting) -> Moves:
+    """Columns, and their changes of the parameters (p, columns)."""
+    for columns in _blocks(reweighting):
+        gradients = reweighting.take(columns).gradient_changes()
+        yield columns, -removal.inverse.solve(gradients)
+
+
+def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Moves:
+    """The same by one Newton step; NaN where a column leaves the model undetermined."""
+    rows = single_rows(reweighting)
+    undetermined: list[int] = []
+    for columns in _blocks(reweighting):
+        if rows is not None:
+            yield columns, removal.parameter_steps(rows[columns])
+            continue
+        block = reweighting.take(columns)
+        gradients = block.gradient_changes()
+        moves = np.full_like(gradients, np.nan)
+        for position, column in enumerate(columns.tolist()):
+            inverse = column_inverse(
+                block, position, removal.inverse, removal.solver, removal.context
+            )
+            if inverse.determined:
+                moves[:, [position]] = -inverse.solve(gradients[:, [position]])
+            else:
+                undetermined.append(column)
+        yield columns, moves
+    if undetermined:
+        warn_user(
+            f"{len(undetermined)} {what} leave the model undetermined (for example "
+            f"{undetermined[:5]}): too few rows remain, so their effects are NaN. Add a penalty "
+            "to the estimator or pass damping.",
+            RuntimeWarning,
+        )
+
+
+def exact_moves(refits: Refits, reweighting: Reweighting, what: str) -> Moves:
+    """The same by refits."""
+    rows = single_rows(reweighting)
+    return refits.columns(reweighting, what) if rows is None else refits.without_rows(rows)
+
+
+def single_rows(reweighting: Reweighting) -> Array | None:
+    """The row that each column leaves out, if none leaves out more."""
+    if not isinstance(reweighting, RowsLeftOut):
+        return None
+    by_column = reweighting.members.tocsc()
+    if (np.diff(by_column.indptr) != 1).any():
+        return None
+    return np.asarray(by_column.indices)
+
+
+def _blocks(reweighting: Reweighting) -> Iterator[Array]:
+    bytes_per_column = 8 * 4 * reweighting.objective.n_parameters
+    width = max(1, COLUMN_BYTES // bytes_per_column)
+    for first in range(0, reweighting.n_columns, width):
+        yield np.arange(first, min(first + width, reweighting.n_columns))

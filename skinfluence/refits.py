@@ -1,0 +1,274 @@
+"""Exact refits without rows, or with other weights, for all requested columns at once.
+
+The reference is the optimum of the estimator's own objective, found to the same tolerance: an
+estimator that stopped early would otherwise count its distance from there as everybody's effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+from .blocks import row_blocks
+from .chord import ColumnBlock, Optima, find_optima
+from .curvature import Array
+from .downdates import column_inverse, factor_bytes
+from .exceptions import warn_user
+from .minimise import decrement
+from .objective import Objective
+from .optimality import resampled_gradients
+from .predictors import LinearMap
+from .progress import track
+from .removal import RowDowndates
+from .reweighting import Reweighting, RowsLeftOut, unchanged
+from .scenarios import Scenario, Scenarios
+from .solvers import Auto, InverseHessian, Solver, SolverContext
+
+# Gradients are no smaller than this share of the resampling noise, or of the decision values.
+ROUNDING_OF_NOISE = 1e-12
+ROUNDING_OF_VALUES = 1e-15
+# Parameters further from the optimum than this share of the noise get a Hessian of their own.
+NEAR = 1e-2
+# Columns of a block: enough for matrix products to run at full speed, few enough for n_jobs to
+# share and for a progress bar to move.
+MOST_COLUMNS = 256
+COLUMN_BYTES = 1 << 28
+
+Task = tuple[Array, Callable[[], ColumnBlock]]
+
+
+class Refits:
+    """Exact optima of an estimator's objective, and of reweighted ones.
+
+    Parameters
+    ----------
+    objective : Objective
+        At the fitted parameters.
+    inverse : InverseHessian
+        Of its Hessian (with the explainer's damping, which only shapes the steps here).
+    solver, context
+        What makes other inverses.
+    tolerance : float
+        Of a column's gradient in the norm of the inverse Hessian, as a share of what the
+        reweighting did to it.
+
+    Attributes
+    ----------
+    objective : Objective
+        At its own optimum.
+    inverse : InverseHessian
+        There, or near.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        inverse: InverseHessian,
+        solver: Solver,
+        context: SolverContext,
+        tolerance: float,
+    ) -> None:
+        if inverse.stochastic:
+            solver = Auto()
+            inverse = solver.factor(inverse.operator, context)
+        self.objective, self.inverse = objective, inverse
+        self.solver, self.context, self.tolerance = solver, context, tolerance
+        self._go_to_the_optimum()
+        self._scenarios = Scenarios(self.objective, self.inverse, solver, context)
+
+    # ------------------------------------------------------------------------ rows, one by one
+    def own_moves(self, rows: Array) -> Array:
+        """Change of each row's own decision values by its removal, (rows, K)."""
+        result = np.empty((len(rows), self.objective.linear_map.n_outputs))
+        q, k = self.objective.theta.shape
+        for positions, changes in self.without_rows(rows):
+            inputs = self.objective.linear_map.take(rows[positions]).inputs()
+            result[positions] = np.einsum("iq,qki->ik", inputs, changes.reshape(q, k, -1))
+        return result
+
+    def parameter_steps(self, rows: Array) -> Array:
+        """Change of the parameters by each row's removal, (p, rows)."""
+        result = np.empty((self.objective.n_parameters, len(rows)))
+        for positions, changes in self.without_rows(rows):
+            result[:, positions] = changes
+        return result
+
+    def decision_moves(
+        self, test_map: LinearMap, rows: Array
+    ) -> Iterator[tuple[slice, Array, Array]]:
+        """Changes of test decision values by each row's removal.
+
+        Yields test rows, positions in ``rows`` and moves of shape (tests, positions, K).
+        """
+        for positions, changes in self.without_rows(rows):
+            for tests in row_blocks(test_map.n_rows, 16 * test_map.n_outputs * len(positions)):
+                moves = test_map.take(tests).as_float64().jvp(changes)
+                yield tests, positions, moves.transpose(0, 2, 1)
+
+    def without_rows(self, rows: Array) -> Iterator[tuple[Array, Array]]:
+        """Changes of parameters by each row's removal: positions in ``rows``, (p, positions)."""
+        tasks: list[Task] = []
+        width = self._columns_per_block()
+        for group, scenario in self._scenarios.groups(rows):
+            for first in range(0, len(group), width):
+                positions = group[first : first + width]
+                tasks.append((positions, self._row_block(scenario, rows[positions])))
+        yield from self._solve(tasks, rows, "rows")
+
+    def _row_block(self, scenario: Scenario, rows: Array) -> Callable[[], ColumnBlock]:
+        def make() -> ColumnBlock:
+            downdates = RowDowndates.of_rows(self.objective, scenario, rows)
+            return ColumnBlock(
+                RowsLeftOut.one_by_one(self.objective, rows),
+                downdates.determined() & ~self._last_of_class[rows],
+                lambda columns, gradients: downdates.take(columns).approximate(gradients),
+                lambda _: scenario.inverse,
+            )
+
+        return make
+
+    # ---------------------------------------------------------------------------- any reweighting
+    def columns(self, reweighting: Reweighting, what: str) -> Iterator[tuple[Array, Array]]:
+        """Changes of the parameters by each column of new weights: columns, (p, columns)."""
+        reweighting = replace(reweighting, objective=self.objective)
+        every = np.arange(reweighting.n_columns)
+        width = self._columns_per_block(factor_bytes(self.inverse))
+        tasks: list[Task] = []
+        for first in range(0, len(every), width):
+            chosen = every[first : first + width]
+            tasks.append((chosen, self._column_block(reweighting.take(chosen))))
+        yield from self._solve(tasks, every, what)
+
+    def _column_block(self, reweighting: Reweighting) -> Callable[[], ColumnBlock]:
+        def make() -> ColumnBlock:
+            inverses = [
+                column_inverse(reweighting, column, self.inverse, self.solver, self.context)
+                for column in range(reweighting.n_columns)
+            ]
+
+            def approximate(columns: Array, gradients: Array) -> Array:
+                moved = [inverses[c].estimate(gradients[:, [i]]) for i, c in enumerate(columns)]
+                return np.concatenate(moved, axis=1)
+
+            determined = np.array([inverse.determined for inverse in inverses])
+            return ColumnBlock(reweighting, determined, approximate, inverses.__getitem__)
+
+        return make
+
+    # --------------------------------------------------------------------------------- solving
+    def _solve(self, tasks: list[Task], names: Array, what: str) -> Iterator[tuple[Array, Array]]:
+        not_converged: list[tuple[float, int]] = []
+        undetermined: list[int] = []
+        for positions, optima in track(
+            self._run(tasks), len(names), self.context.verbose, f"refit without {what}"
+        ):
+            lost = np.isnan(optima.changes).any(axis=0)
+            undetermined += names[positions[lost]].tolist()
+            missed = np.flatnonzero(~optima.converged)
+            sizes = optima.relative_gradients[missed].tolist()
+            not_converged += list(zip(sizes, names[positions[missed]].tolist(), strict=True))
+            yield positions, optima.changes
+        self._warn_undetermined(undetermined, what)
+        self._warn_not_converged(not_converged, what)
+
+    def _run(self, tasks: list[Task]) -> Iterator[tuple[int, tuple[Array, Optima]]]:
+        """Solve blocks, as many at a time as there are jobs; the order doesn't depend on them."""
+        n_jobs = min(effective_n_jobs(self.context.n_jobs), max(1, len(tasks)))
+
+        def solve(make: Callable[[], ColumnBlock]) -> Optima:
+            return find_optima(make(), self.tolerance, self._rounding)
+
+        for first in range(0, len(tasks), n_jobs):
+            wave = tasks[first : first + n_jobs]
+            if n_jobs == 1:
+                solved = [solve(make) for _, make in wave]
+            else:
+                # Threads share the factors; each has its own BLAS calls, so BLAS gets one.
+                with threadpool_limits(1, user_api="blas"):
+                    jobs = (delayed(solve)(make) for _, make in wave)
+                    solved = Parallel(n_jobs=n_jobs, prefer="threads")(jobs)
+            for (positions, _), optima in zip(wave, solved, strict=True):
+                yield len(positions), (positions, optima)
+
+    def _columns_per_block(self, extra_bytes: int = 0) -> int:
+        bytes_per_column = 8 * 8 * self.objective.n_parameters + extra_bytes
+        return int(np.clip(COLUMN_BYTES // bytes_per_column, 1, MOST_COLUMNS))
+
+    def _warn_undetermined(self, names: list[int], what: str) -> None:
+        if names:
+            warn_user(
+                f"{len(names)} {what} can't be left out (for example {sorted(names)[:5]}): without "
+                "them the model is not determined, or a class has no rows, so their "
+                "kind='refit' effects are NaN. Add a penalty to the estimator, or leave them out "
+                "of the request.",
+                RuntimeWarning,
+            )
+
+    def _warn_not_converged(self, missed: list[tuple[float, int]], what: str) -> None:
+        if missed:
+            size, worst = max(missed)
+            warn_user(
+                f"Refits without {len(missed)} {what} did not converge: the worst, {worst}, got to "
+                f"a relative gradient of {size:.1e}, asked was {self.tolerance:.1e}. Raise "
+                "refit_tol, check that an optimum exists (add a penalty to the estimator), or "
+                "raise smoothing for a hinge loss.",
+                ConvergenceWarning,
+            )
+
+    # ----------------------------------------------------------------------------- the reference
+    def _go_to_the_optimum(self) -> None:
+        block = ColumnBlock(
+            unchanged(self.objective),
+            np.array([True]),
+            lambda _, gradients: self.inverse.estimate(gradients),
+            lambda _: self.inverse,
+        )
+        optimum = find_optima(block, self.tolerance, self._rounding)
+        if not optimum.reached[0] <= self.tolerance * self._noise + self._rounding:
+            warn_user(
+                "The optimum of the estimator's own objective, which kind='refit' compares with, "
+                f"was not found: the gradient is {optimum.reached[0] / self._noise:.1e} of the "
+                f"sampling noise, asked was {self.tolerance:.1e}. Check that an optimum exists "
+                "(add a penalty to the estimator), or raise smoothing for a hinge loss.",
+                ConvergenceWarning,
+            )
+        changes = optimum.changes
+        operator = self.inverse.operator
+        distance = np.sqrt(max(0.0, float((changes * operator.matmat(changes)).sum())))
+        far = distance > NEAR * self._noise
+        theta = self.objective.theta + changes.reshape(self.objective.theta.shape)
+        self.objective = replace(self.objective, theta=theta)
+        if far:
+            hessian = self.objective.hessian().damped(operator.damping)
+            self.inverse = self.solver.factor(hessian, self.context)
+            del self._noise, self._rounding
+
+    @cached_property
+    def _noise(self) -> float:
+        """The gradient's resampling noise in the norm of the inverse Hessian."""
+        noise = resampled_gradients(self.objective, self.context.random_state)
+        return float(np.sqrt(np.mean(decrement(noise, self.inverse.estimate(noise)) ** 2)))
+
+    @cached_property
+    def _rounding(self) -> float:
+        """What gradients can't get below."""
+        values = self.objective.training_values[:, :, None]
+        size = np.sqrt(float((values * self.objective.curvature.matmul(values)).sum()))
+        return ROUNDING_OF_NOISE * self._noise + ROUNDING_OF_VALUES * size
+
+    @cached_property
+    def _last_of_class(self) -> Array:
+        """Rows without which a class has no weight left, (n,)."""
+        alone = np.zeros(self.objective.n_rows, dtype=bool)
+        if self.objective.coding.is_classification:
+            codes = self.objective.coding.decode(self.objective.y)
+            present = self.objective.weights.sample_weight > 0
+            counts = np.bincount(codes[present], minlength=codes.max() + 1)
+            alone = present & (counts[codes] == 1)
+        return alone

@@ -1,0 +1,112 @@
+"""Leave-one-out retraining: the user's own estimator, really fitted again without a row.
+
+What predictions of this package are measured against, so it shares no formula with them: of a
+refitted model nothing but scikit-learn's ``decision_function`` or ``predict`` is read.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils.parallel import Parallel, delayed
+
+from .adapters import fit_parameters, same_hyperparameters
+from .curvature import Array
+from .exceptions import warn_user
+
+
+@dataclass(frozen=True)
+class Caught:
+    """A warning of one refit, as it can travel between processes."""
+
+    category: type[Warning]
+    message: str
+    place: tuple[str, int]
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """A fit that can be repeated without any one row.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With the hyper-parameters to fit with; a clone is fitted each time.
+    X, y
+        Training rows in the user's own containers.
+    sample_weight : ndarray of shape (n,), optional
+    X_test
+        Where the refitted models are evaluated.
+    method : {"decision_function", "predict"}
+    """
+
+    estimator: Any
+    X: Any
+    y: Any
+    sample_weight: Array | None
+    X_test: Any
+    method: str
+
+    @classmethod
+    def of(cls, fitted: Any, X: Any, *data: Any) -> LeaveOneOut:
+        """Of a fitted estimator, with the hyper-parameters that it ended up with."""
+        # Of the sparse formats CSR is the one to take rows from.
+        rows = X.tocsr() if sparse.issparse(X) else X
+        return cls(same_hyperparameters(fitted), rows, *data)
+
+    def decision_values(self, rows: Array, n_jobs: int | None) -> list[Array]:
+        """Of the test rows, each (n_test, outputs): fitted on all rows, then without each row."""
+        parallel = Parallel(n_jobs=n_jobs)
+        done = parallel(delayed(self._refit)(row) for row in [None, *rows.tolist()])
+        _warn_once((caught for _, caught in done), len(done))
+        return [values for values, _ in done]
+
+    def _refit(self, row: int | None) -> tuple[Array, list[Caught]]:
+        every = np.arange(len(self.y))
+        kept = every if row is None else np.delete(every, row)
+        model = clone(self.estimator)
+        options = {}
+        if self.sample_weight is not None:
+            options = fit_parameters(model, self.sample_weight[kept])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.fit(take_rows(self.X, kept), take_rows(self.y, kept), **options)
+            values = as_columns(getattr(model, self.method)(self.X_test))
+        return values, [Caught(w.category, str(w.message), (w.filename, w.lineno)) for w in caught]
+
+
+def as_columns(decision_values: Any) -> Array:
+    """(rows,) or (rows, outputs) → (rows, outputs), float64."""
+    values = np.asarray(decision_values, dtype=np.float64)
+    return values[:, None] if values.ndim == 1 else values
+
+
+def take_rows(data: Any, rows: Array) -> Any:
+    """Some rows of a DataFrame, Series, sparse matrix, array or list, as the same kind."""
+    if hasattr(data, "iloc"):
+        return data.iloc[rows]
+    if hasattr(data, "shape"):
+        return data[rows]
+    return [data[row] for row in rows]
+
+
+def _warn_once(caught_by_refit: Iterable[list[Caught]], n_refits: int) -> None:
+    """Repeat every warning once; the same place of the code counts as the same warning."""
+    first: dict[Any, Caught] = {}
+    counts: Counter[Any] = Counter()
+    for caught in caught_by_refit:
+        keyed = {(warning.category, warning.place): warning for warning in caught}
+        counts.update(keyed.keys())
+        first = keyed | first
+    for key, warning in first.items():
+        warn_user(
+            f"{counts[key]} of {n_refits} refits gave this warning: {warning.message}",
+            warning.category,
+        )
