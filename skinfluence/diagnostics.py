@@ -95,8 +95,8 @@ class DiagnosticAnswers(Answers):
         and the weights of ``class_weight="balanced"`` are held as they are.
 
         Without a penalty they are statsmodels' numbers for OLS, for OLS on rows times √weight (its
-        own for WLS leave weights out) and for a GLM with ``var_weights``, whose dffits are called
-        ``d_linpred_scaled``. With its ``freq_weights`` one copy of a row goes, here all of it.
+        influence of a WLS leaves weights out) and for a GLM with ``var_weights``, where dffits are
+        ``d_linpred_scaled``. With ``freq_weights`` it takes the residual of one copy of the row.
 
         References
         ----------
@@ -136,10 +136,6 @@ class DiagnosticAnswers(Answers):
 
     def effective_dof(self) -> float:
         """Effective degrees of freedom tr H, the sum of leverages: p, or less with a penalty.
-
-        Parameters
-        ----------
-        None
 
         Returns
         -------
@@ -185,14 +181,11 @@ def _measure(
     n, k, p = objective.n_rows, objective.linear_map.n_outputs, objective.n_parameters
     result = RowMeasures(*np.empty((4, n)), *np.empty((2, n, k)))
     parameter_variances = np.zeros(p)
-    for rows, directions, downdates in _blocks(objective, inverse):
+    for rows, directions, variances, downdates in _blocks(objective, inverse):
         right = objective.weights.values[rows] * objective.residuals[rows]
         fine = downdates.determined()
         steps = np.full(right.shape, np.nan)
         steps[fine] = downdates.take(fine).steps(right[fine])
-        by_row = directions.transpose(2, 1, 0)
-        penalised = by_row * inverse.operator.penalty_diagonal()[:, 0]
-        variances = downdates.leverage - penalised @ by_row.transpose(0, 2, 1)
         result.leverage[rows] = np.einsum("ikl,ilk->i", downdates.curvature, downdates.leverage)
         result.left[rows] = np.where(fine, 1.0 - result.leverage[rows], np.nan)
         result.moves[rows] = np.einsum("ik,ikl,il->i", steps, variances, steps)
@@ -200,8 +193,8 @@ def _measure(
         result.squares[rows] = result.curvature[rows, 0] * variances[:, 0, 0]
         result.residuals[rows] = _ratio(-right, np.sqrt(result.curvature[rows]))
         if changes is not None:
-            changes[:, rows] = -directions[:, 0] * steps[:, 0]
-            parameter_variances += directions[:, 0] ** 2 @ result.curvature[rows, 0]
+            changes[:, rows] = -directions * steps[:, 0]
+            parameter_variances += directions**2 @ result.curvature[rows, 0]
     # Rounding of N_i, where nearly all of M_i is the penalty's.
     np.maximum(result.moves, 0.0, out=result.moves)
     np.maximum(result.squares, 0.0, out=result.squares)
@@ -210,20 +203,23 @@ def _measure(
 
 def _blocks(
     objective: Objective, inverse: InverseHessian
-) -> Iterator[tuple[slice, Array, RowDowndates]]:
-    """Blocks of rows, their A⁻¹U_i (p, K, rows), and their M_i with C_i."""
+) -> Iterator[tuple[slice, Array, Array, RowDowndates]]:
+    """Blocks of rows, A⁻¹U_i of the first output (q, rows), N_i, and M_i with C_i."""
     linear_map, curvature = objective.linear_map, objective.curvature
-    k, q = linear_map.n_outputs, linear_map.n_inputs
+    k, q, n = linear_map.n_outputs, linear_map.n_inputs, linear_map.n_rows
+    penalty = inverse.operator.penalty_diagonal().reshape(q, k, 1, 1)
     # A loss that is a sum over outputs keeps them apart: one right-hand side then carries all K.
     units = np.ones((1, k)) if curvature.separable else np.eye(k)
-    for rows in row_blocks(linear_map.n_rows, 8 * 6 * k * k * q, limit=LEVERAGE_BLOCK_BYTES):
+    kept = np.eye(k) if curvature.separable else 1.0
+    product = "qlki,qlki->ilk" if curvature.separable else "qlki,qlhi->ikh"
+    for rows in row_blocks(n, 8 * 6 * len(units) * k * q, limit=LEVERAGE_BLOCK_BYTES):
         block = linear_map.take(rows)
         seeds = [block.columns(np.tile(unit, (block.n_rows, 1))) for unit in units]
         solved = inverse.solve(np.concatenate(seeds, axis=1)).reshape(q, k, len(units), -1)
-        solved = solved * np.eye(k)[:, :, None] if curvature.separable else solved
-        leverage = np.einsum("iq,qlki->ilk", block.inputs(), solved)
+        leverage = np.einsum("qi,qlki->ilk", block.inputs().T, solved) * kept
+        variances = leverage - np.einsum(product, penalty * solved, solved) * kept
         downdates = RowDowndates(inverse, block, leverage, curvature.take(rows).to_dense())
-        yield rows, solved.reshape(q * k, k, -1), downdates
+        yield rows, solved[:, 0, 0], variances, downdates
 
 
 def _variance(objective: Objective, measures: RowMeasures) -> float:

@@ -39,6 +39,8 @@ NEAR = 1e-2
 # share and for a progress bar to move.
 MOST_COLUMNS = 256
 COLUMN_BYTES = 1 << 28
+# What nearly every column takes, with two right-hand sides each.
+STEPS = 8
 
 Task = tuple[Array, Callable[[], ColumnBlock]]
 
@@ -116,6 +118,8 @@ class Refits:
         tasks: list[Task] = []
         width = self._columns_per_block()
         for group, scenario in self._scenarios.groups(rows):
+            # K for each row's leverage, and two in each of a few steps.
+            scenario.inverse.expect(len(group) * (self.objective.linear_map.n_outputs + STEPS))
             for first in range(0, len(group), width):
                 positions = group[first : first + width]
                 tasks.append((positions, self._row_block(scenario, rows[positions])))
@@ -138,6 +142,7 @@ class Refits:
         """Changes of the parameters by each column of new weights: columns, (p, columns)."""
         reweighting = replace(reweighting, objective=self.objective)
         every = np.arange(reweighting.n_columns)
+        self.inverse.expect(len(every) * STEPS)
         width = self._columns_per_block(factor_bytes(self.inverse))
         tasks: list[Task] = []
         for first in range(0, len(every), width):

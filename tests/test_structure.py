@@ -251,7 +251,8 @@ def test_what_the_docstrings_of_public_methods_say():
     for method in SIGNATURES:
         if method != "__init__":
             text = inspect.getdoc(getattr(explainer, method))
-            assert "Parameters\n----------" in text
+            takes_none = SIGNATURES[method] == "(self)"
+            assert takes_none or "Parameters\n----------" in text
             assert "Returns\n-------" in text
     for method in ("influence", "self_influence", "parameter_influence"):
         text = inspect.getdoc(getattr(explainer, method))

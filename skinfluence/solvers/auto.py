@@ -118,6 +118,10 @@ class AutoInverse(InverseHessian):
         """(∇²J)⁻¹ B."""
         return self._for(right_hand_sides.shape[1]).solve(right_hand_sides)
 
+    def expect(self, n_right_hand_sides: int) -> None:
+        """Choose for so many."""
+        self._for(n_right_hand_sides)
+
     def estimate(self, right_hand_sides: Array) -> Array:
         """With what there is: a diagnosis is no reason to factorise."""
         return self._chosen.estimate(right_hand_sides)

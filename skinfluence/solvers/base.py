@@ -75,6 +75,10 @@ class InverseHessian(ABC):
     def solve(self, right_hand_sides: Array) -> Array:
         """(∇²J)⁻¹ B for B of shape (p, m)."""
 
+    def expect(self, n_right_hand_sides: int) -> None:
+        """Do now what pays for so many right-hand sides to come, before jobs share the result."""
+        return
+
     def estimate(self, right_hand_sides: Array) -> Array:
         """(∇²J)⁻¹ B to about one digit, for diagnostics: as cheap as the solver can."""
         return self.solve(right_hand_sides)
