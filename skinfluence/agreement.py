@@ -61,7 +61,7 @@ class Verification:
 
     @property
     def worst_row(self) -> int | None:
-        """Position of the training row with the largest |predicted − actual|; None without any."""
+        """Position of the training row with the largest error of prediction; None without any."""
         return None if self._worst is None else int(self.indices[self._worst[1]])
 
     @cached_property

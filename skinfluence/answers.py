@@ -188,7 +188,8 @@ class InfluenceAnswers(Answers):
             loss, y = objective.loss, objective.y[rows]
             before = leave_out.objective.training_values[rows]
             moved = before + leave_out.own_moves(rows)
-            result = loss.value(y, moved) - loss.value(y, before)
+            with np.errstate(invalid="ignore"):  # rows that leave nothing determined are NaN
+                result = loss.value(y, moved) - loss.value(y, before)
         return result.astype(objective.linear_map.dtype)
 
     def parameter_influence(

@@ -54,7 +54,7 @@ class Optima:
     Parameters
     ----------
     changes : ndarray of shape (p, m)
-        Θ_c − θ; NaN where nothing is determined.
+        Θ_c − θ; NaN where there is no optimum.
     reached : ndarray of shape (m,)
         (∇J_cᵀ (∇²J_c)⁻¹ ∇J_c)^½ at the end.
     first : ndarray of shape (m,)
@@ -103,9 +103,22 @@ def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima
             optimum, size = newton_minimise(
                 own, start, block.preconditioner(column), targets[column]
             )
-            changes[:, [column]], reached[column] = optimum - theta, size
-    converged = ~block.determined | (reached <= tolerance * first + rounding)
-    return Optima(changes, reached, first, converged)
+            # The gradient vanishes on the way to infinity too.
+            lost = _has_no_optimum(own, optimum)
+            changes[:, [column]] = np.nan if lost else optimum - theta
+            reached[column] = size
+    undetermined = np.isnan(changes).any(axis=0)
+    return Optima(changes, reached, first, undetermined | (reached <= tolerance * first + rounding))
+
+
+def _has_no_optimum(reweighting: Reweighting, theta: Array) -> bool:
+    """Whether the rows left can be separated, which is the end of an unpenalised log-loss."""
+    objective = reweighting.objective
+    if not objective.penalty.is_zero:
+        return False
+    left = reweighting.weights(0).any(axis=1)
+    values = objective.linear_map.as_float64().jvp(theta)[:, :, 0]
+    return objective.loss.separates(objective.y[left], values[left])
 
 
 def _chord(

@@ -209,9 +209,9 @@ class Refits:
         if names:
             warn_user(
                 f"{len(names)} {what} can't be left out (for example {sorted(names)[:5]}): without "
-                "them the model is not determined, or a class has no rows, so their "
-                "kind='refit' effects are NaN. Add a penalty to the estimator, or leave them out "
-                "of the request.",
+                "them the model is not determined, a class has no rows, or the classes can be "
+                "separated without a penalty, so their kind='refit' effects are NaN. Add a penalty "
+                "to the estimator, or leave them out of the request.",
                 RuntimeWarning,
             )
 
