@@ -23,6 +23,8 @@ from .reweighting import Reweighting
 # A chord step that leaves more than this share of the gradient is too slow to go on with.
 SLOWEST_CONTRACTION = 0.8
 MOST_STEPS = 100
+# An optimum with less than this share of the curvature along its move is none.
+FLAT = 1e-5
 
 
 @dataclass(frozen=True)
@@ -104,21 +106,24 @@ def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima
                 own, start, block.preconditioner(column), targets[column]
             )
             # The gradient vanishes on the way to infinity too.
-            lost = _has_no_optimum(own, optimum)
+            lost = _has_no_optimum(own, optimum - theta, tolerance)
             changes[:, [column]] = np.nan if lost else optimum - theta
             reached[column] = size
     undetermined = np.isnan(changes).any(axis=0)
     return Optima(changes, reached, first, undetermined | (reached <= tolerance * first + rounding))
 
 
-def _has_no_optimum(reweighting: Reweighting, theta: Array) -> bool:
-    """Whether the rows left can be separated, which is the end of an unpenalised log-loss."""
+def _has_no_optimum(reweighting: Reweighting, change: Array, tolerance: float) -> bool:
+    """Whether an unpenalised column has gone to where the loss is flat, on its way to infinity."""
     objective = reweighting.objective
-    if not objective.penalty.is_zero:
+    if not objective.penalty.is_zero or not change.any():
         return False
-    left = reweighting.weights(0).any(axis=1)
-    values = objective.linear_map.as_float64().jvp(theta)[:, :, 0]
-    return objective.loss.separates(objective.y[left], values[left])
+    linear_map = objective.linear_map.as_float64()
+    move = linear_map.jvp(change)
+    values = objective.training_values + move[:, :, 0]
+    after = objective.loss.curvature(objective.y, values).scaled(reweighting.weights(0))
+    before = float((move * objective.curvature.matmul(move)).sum())
+    return float((move * after.matmul(move)).sum()) < max(FLAT, 100.0 * tolerance) * before
 
 
 def _chord(

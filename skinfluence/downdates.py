@@ -61,8 +61,6 @@ class Downdate:
     @property
     def determined(self) -> bool:
         """Whether the other rows leave the model determined."""
-        if not self.left.size:
-            return True
         return bool(np.linalg.svd(self.left, compute_uv=False)[-1] >= LEAST_CURVATURE_LEFT)
 
     def solve(self, right_hand_sides: Array) -> Array:
@@ -144,6 +142,8 @@ def column_inverse(
     objective = reweighting.objective
     rows = reweighting.changed_rows(column)
     scale = float(reweighting.penalty_scale[column])
+    if rows is not None and scale == 1.0 and not len(rows):
+        return OwnFactor(inverse, inverse.rank)
     if rows is not None and scale == 1.0 and _downdate_pays(inverse, len(rows)):
         lost = objective.weights.values[rows] - reweighting.weights(column)[rows]
         curvature = objective.row_curvature(rows).scaled(lost).to_dense()

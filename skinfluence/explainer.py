@@ -95,7 +95,7 @@ class InfluenceExplainer(
     - ``kind="refit"``: that change exactly, for any loss: Newton steps for all rows together until
       each row's own leave-one-out optimum, from the estimator's own optimum as the reference (so
       a loose ``tol`` of the estimator doesn't blur it). Some five passes over the data per row;
-      ``damping`` only shapes the steps. For a hinge loss, of the smoothed objective.
+      ``damping`` plays no part. For a hinge loss, of the smoothed objective.
 
     Examples
     --------

@@ -150,6 +150,12 @@ def _columns(groups: Any, n_rows: int) -> list[Array]:
             f"{WHO} got groups with {len(missing)} missing labels; every row needs one. Pass a "
             "list of index arrays to leave rows out of all groups."
         )
-    labels, codes = np.unique(dense, return_inverse=True)
+    try:
+        labels, codes = np.unique(dense, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(
+            f"{WHO} got groups with labels of several types, which have no order; needed are "
+            "labels that sort. Convert them, for example with map(str, groups)."
+        ) from error
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.cumsum(np.bincount(codes, minlength=len(labels)))[:-1])

@@ -17,7 +17,7 @@ from .group_inputs import refuse_whole_class
 from .held_out_predictions import HeldOutPredictions, require_finite
 from .inputs import choose
 from .reweighted import ReweightingAnswers
-from .reweighting import NewWeights, Reweighting, RowsLeftOut
+from .reweighting import RowsLeftOut
 
 # Held-out predictions ask for a step that looks at the row's own curvature.
 HELD_OUT_KINDS = ("removal", "refit")
@@ -222,25 +222,16 @@ class HeldOutAnswers(ReweightingAnswers):
             values = total / counts
         return self._as_estimator(values).astype(objective.linear_map.dtype)
 
-    def _splits(self, splits: list[tuple[Array, Array]]) -> Reweighting:
+    def _splits(self, splits: list[tuple[Array, Array]]) -> RowsLeftOut:
         """What each split's training part leaves out, or how often it has each row."""
-        n_rows = self.objective_.n_rows
-        sets = []
-        for number, (train, _) in enumerate(splits):
-            counts = np.bincount(train, minlength=n_rows)
-            if counts.max() > 1:
-                return self._resampled(splits)
-            sets.append(np.flatnonzero(counts == 0))
-            refuse_whole_class(
-                sets[-1], f"cv, whose split {number} leaves out a part", self.objective_
-            )
-        return RowsLeftOut.sets(self.objective_, sets)
-
-    def _resampled(self, splits: list[tuple[Array, Array]]) -> Reweighting:
-        n_rows = self.objective_.n_rows
-        counts = [np.bincount(train, minlength=n_rows) for train, _ in splits]
-        sample_weight = self.objective_.weights.sample_weight
-        return NewWeights(self.objective_, np.column_stack(counts) * sample_weight[:, None])
+        objective = self.objective_
+        counts = [np.bincount(train, minlength=objective.n_rows) for train, _ in splits]
+        sets = [np.flatnonzero(copies == 0) for copies in counts]
+        for number, rows in enumerate(sets):
+            refuse_whole_class(rows, f"cv, whose split {number} leaves out a part", objective)
+        if max(copies.max() for copies in counts) > 1:
+            return RowsLeftOut.copies(objective, np.column_stack(counts))
+        return RowsLeftOut.sets(objective, sets)
 
     def _loo_values(self, kind: str) -> Array:
         """(n, K)."""

@@ -16,7 +16,7 @@ from .downdates import column_inverse
 from .exceptions import warn_user
 from .refits import Refits
 from .removal import RowRemoval
-from .reweighting import Reweighting, RowsLeftOut
+from .reweighting import Reweighting
 
 COLUMN_BYTES = 1 << 28
 
@@ -32,7 +32,7 @@ def first_order_moves(removal: RowRemoval, reweighting: Reweighting) -> Moves:
 
 def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Moves:
     """The same by one Newton step; NaN where a column leaves the model undetermined."""
-    rows = single_rows(reweighting)
+    rows = reweighting.single_rows()
     undetermined: list[int] = []
     for columns in _blocks(reweighting):
         if rows is not None:
@@ -61,18 +61,8 @@ def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Mo
 
 def exact_moves(refits: Refits, reweighting: Reweighting, what: str) -> Moves:
     """The same by refits."""
-    rows = single_rows(reweighting)
+    rows = reweighting.single_rows()
     return refits.columns(reweighting, what) if rows is None else refits.without_rows(rows)
-
-
-def single_rows(reweighting: Reweighting) -> Array | None:
-    """The row that each column leaves out, if none leaves out more."""
-    if not isinstance(reweighting, RowsLeftOut):
-        return None
-    by_column = reweighting.members.tocsc()
-    if (np.diff(by_column.indptr) != 1).any():
-        return None
-    return np.asarray(by_column.indices)
 
 
 def _blocks(reweighting: Reweighting) -> Iterator[Array]:

@@ -22,17 +22,19 @@ from .downdates import column_inverse, factor_bytes
 from .exceptions import warn_user
 from .minimise import decrement
 from .objective import Objective
-from .optimality import resampled_gradients
+from .optimality import N_SIGN_VECTORS, resampled_gradients
 from .predictors import LinearMap
 from .progress import track
 from .removal import RowDowndates
 from .reweighting import Reweighting, RowsLeftOut, unchanged
 from .scenarios import Scenario, Scenarios
 from .solvers import Auto, InverseHessian, Solver, SolverContext
+from .wellposed import require_determined
 
-# Gradients are no smaller than this share of the resampling noise, or of the decision values.
+# Gradients are no smaller than this share of the resampling noise, or than what moving each
+# parameter by this share of itself makes of them.
 ROUNDING_OF_NOISE = 1e-12
-ROUNDING_OF_VALUES = 1e-15
+ROUNDING_OF_THETA = 1e-15
 # Parameters further from the optimum than this share of the noise get a Hessian of their own.
 NEAR = 1e-2
 # Columns of a block: enough for matrix products to run at full speed, few enough for n_jobs to
@@ -53,7 +55,8 @@ class Refits:
     objective : Objective
         At the fitted parameters.
     inverse : InverseHessian
-        Of its Hessian (with the explainer's damping, which only shapes the steps here).
+        Of its Hessian. One with damping is replaced, and one by iteration by what ``Auto`` chooses
+        for as many right-hand sides as refits have.
     solver, context
         What makes other inverses.
     tolerance : float
@@ -65,7 +68,7 @@ class Refits:
     objective : Objective
         At its own optimum.
     inverse : InverseHessian
-        There, or near.
+        There, or near: at the parameters of ``_curved``, of which all curvature is taken.
     """
 
     def __init__(
@@ -76,13 +79,16 @@ class Refits:
         context: SolverContext,
         tolerance: float,
     ) -> None:
-        if inverse.stochastic:
-            solver = Auto()
-            inverse = solver.factor(inverse.operator, context)
+        iterative = bool(inverse.iterative_operations(1))
+        solver = Auto() if iterative else solver
+        if iterative or inverse.operator.damping:
+            inverse = solver.factor(objective.hessian(), context)
+        require_determined(objective, 0.0, inverse.rank)
         self.objective, self.inverse = objective, inverse
         self.solver, self.context, self.tolerance = solver, context, tolerance
+        self._curved = objective
         self._go_to_the_optimum()
-        self._scenarios = Scenarios(self.objective, self.inverse, solver, context)
+        self._scenarios = Scenarios(self._curved, self.inverse, solver, context)
 
     # ------------------------------------------------------------------------ rows, one by one
     def own_moves(self, rows: Array) -> Array:
@@ -127,7 +133,7 @@ class Refits:
 
     def _row_block(self, scenario: Scenario, rows: Array) -> Callable[[], ColumnBlock]:
         def make() -> ColumnBlock:
-            downdates = RowDowndates.of_rows(self.objective, scenario, rows)
+            downdates = RowDowndates.of_rows(self._curved, scenario, rows)
             return ColumnBlock(
                 RowsLeftOut.one_by_one(self.objective, rows),
                 downdates.determined() & ~self._last_of_class[rows],
@@ -152,8 +158,9 @@ class Refits:
 
     def _column_block(self, reweighting: Reweighting) -> Callable[[], ColumnBlock]:
         def make() -> ColumnBlock:
+            curved = replace(reweighting, objective=self._curved)
             inverses = [
-                column_inverse(reweighting, column, self.inverse, self.solver, self.context)
+                column_inverse(curved, column, self.inverse, self.solver, self.context)
                 for column in range(reweighting.n_columns)
             ]
 
@@ -250,8 +257,8 @@ class Refits:
         theta = self.objective.theta + changes.reshape(self.objective.theta.shape)
         self.objective = replace(self.objective, theta=theta)
         if far:
-            hessian = self.objective.hessian().damped(operator.damping)
-            self.inverse = self.solver.factor(hessian, self.context)
+            self._curved = self.objective
+            self.inverse = self.solver.factor(self.objective.hessian(), self.context)
             del self._noise, self._rounding
 
     @cached_property
@@ -262,10 +269,12 @@ class Refits:
 
     @cached_property
     def _rounding(self) -> float:
-        """What gradients can't get below."""
-        values = self.objective.training_values[:, :, None]
-        size = np.sqrt(float((values * self.objective.curvature.matmul(values)).sum()))
-        return ROUNDING_OF_NOISE * self._noise + ROUNDING_OF_VALUES * size
+        """What gradients can't get below: also that of θ itself, the last digit of each entry."""
+        rng = np.random.default_rng(self.context.random_state)
+        theta = self.objective.theta.reshape(-1, 1)
+        moved = theta * rng.choice([-1.0, 1.0], size=(len(theta), N_SIGN_VECTORS))
+        size = np.sqrt(np.mean((moved * self.inverse.operator.matmat(moved)).sum(axis=0)))
+        return float(ROUNDING_OF_NOISE * self._noise + ROUNDING_OF_THETA * size)
 
     @cached_property
     def _last_of_class(self) -> Array:

@@ -54,6 +54,10 @@ class Reweighting(ABC):
     def changed_rows(self, column: int) -> Array | None:
         """Rows whose weight one column changes; None where they are too many to say."""
 
+    def single_rows(self) -> Array | None:
+        """The row that each column leaves out, where that is all that columns do."""
+        return None
+
     @cached_property
     @abstractmethod
     def penalty_scale(self) -> Array:
@@ -104,7 +108,7 @@ class RowsLeftOut(Reweighting):
     Parameters
     ----------
     members : scipy.sparse CSR array of shape (n, m)
-        1 where a row is left out.
+        1 where a row is left out; 1 minus the copies of each row, in a resample.
     """
 
     members: Any
@@ -121,6 +125,11 @@ class RowsLeftOut(Reweighting):
         columns = np.repeat(np.arange(len(sets)), [len(each) for each in sets])
         shape = (objective.n_rows, len(sets))
         return cls(objective, sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape))
+
+    @classmethod
+    def copies(cls, objective: Objective, counts: Array) -> RowsLeftOut:
+        """A column for each resample, with so many copies of each row (n, m)."""
+        return cls(objective, sparse.csr_matrix(1.0 - counts))
 
     @property
     def n_columns(self) -> int:
@@ -156,15 +165,19 @@ class RowsLeftOut(Reweighting):
         if (factors != 1.0).any():
             residuals *= factors
         left_out = self.members[rows].tocoo()
-        residuals[left_out.row, :, left_out.col] = 0.0
+        residuals[left_out.row, :, left_out.col] *= 1.0 - left_out.data[:, None]
 
     def changed_rows(self, column: int) -> Array | None:
-        """The rows left out; None where class weights change all others."""
-        return None if self.class_weights is not None else self.left_out(column)
-
-    def left_out(self, column: int) -> Array:
-        """Rows that a column leaves out, ascending."""
+        """The rows left out, ascending; None where class weights change all others."""
+        if self.class_weights is not None:
+            return None
         return np.sort(self.members[:, [column]].nonzero()[0])
+
+    def single_rows(self) -> Array | None:
+        """The row that each column leaves out, if none leaves out more."""
+        by_column = self.members.tocsc()
+        single = (np.diff(by_column.indptr) == 1).all() and (by_column.data == 1.0).all()
+        return np.asarray(by_column.indices) if single else None
 
     @cached_property
     def penalty_scale(self) -> Array:

@@ -64,7 +64,8 @@ class LinearPredictor:
     def unpack(self, directions: Array) -> dict[str, Array]:
         """``coef`` and ``intercept`` of m directions (p, m), each (m, *its shape)."""
         m = directions.shape[1]
-        theta = directions.reshape(-1, self.n_outputs, m)
+        n_inputs = self.n_features + bool(self.constant)
+        theta = directions.reshape(n_inputs, self.n_outputs, m)
         if self.contrasts is not None:
             theta = np.matmul(self.contrasts, theta)
         theta = theta.transpose(2, 1, 0)

@@ -59,14 +59,11 @@ class InverseHessian(ABC):
         Estimate of the condition number; NaN where none is known.
     rank : int or None
         Numerical rank of ∇²J where the solver sees it.
-    stochastic : bool
-        Whether ``solve`` is a random estimate, which exact refits can't be built on.
     """
 
     name: str = "custom"
     condition: float = float("nan")
     rank: int | None = None
-    stochastic: bool = False
 
     def __init__(self, operator: HessianOperator) -> None:
         self.operator = operator

@@ -88,7 +88,6 @@ class LiSSAInverse(InverseHessian):
     """(∇²J)⁻¹ by averaging stochastic chains."""
 
     name = "lissa"
-    stochastic = True
 
     def __init__(
         self,
