@@ -43,6 +43,7 @@ MOST_COLUMNS = 256
 COLUMN_BYTES = 1 << 28
 # What nearly every column takes, with two right-hand sides each.
 STEPS = 8
+LARGE_FACTOR = 1024
 
 Task = tuple[Array, Callable[[], ColumnBlock]]
 
@@ -192,17 +193,20 @@ class Refits:
     def _run(self, tasks: list[Task]) -> Iterator[tuple[int, tuple[Array, Optima]]]:
         """Solve blocks, as many at a time as there are jobs; the order doesn't depend on them."""
         n_jobs = min(effective_n_jobs(self.context.n_jobs), max(1, len(tasks)))
+        # Small factors: threads share them, with a BLAS thread each, which would only wait for
+        # each other. Large ones: LAPACK holds Python's lock, but its own threads pay.
+        large = self.inverse.operator.block_size > LARGE_FACTOR
+        n_jobs, blas_threads = (1, None) if large else (n_jobs, 1)
 
         def solve(make: Callable[[], ColumnBlock]) -> Optima:
             return find_optima(make(), self.tolerance, self._rounding)
 
         for first in range(0, len(tasks), n_jobs):
             wave = tasks[first : first + n_jobs]
-            if n_jobs == 1:
-                solved = [solve(make) for _, make in wave]
-            else:
-                # Threads share the factors; each has its own BLAS calls, so BLAS gets one.
-                with threadpool_limits(1, user_api="blas"):
+            with threadpool_limits(blas_threads, user_api="blas"):
+                if n_jobs == 1:
+                    solved = [solve(make) for _, make in wave]
+                else:
                     jobs = (delayed(solve)(make) for _, make in wave)
                     solved = Parallel(n_jobs=n_jobs, prefer="threads")(jobs)
             for (positions, _), optima in zip(wave, solved, strict=True):

@@ -81,6 +81,10 @@ class CholeskyInverse(InverseHessian):
         """M_i, (n, K, K)."""
         if self.operator.curvature.separable:
             return self._separable_leverage(linear_map)
+        # The inverse of the factor costs p³/3, a row's own K columns 2 K p².
+        few = 6 * linear_map.n_rows * self.operator.n_outputs < self.operator.n_parameters
+        if few and self._half_inverse is None:
+            return super().leverage(linear_map)
         return self._coupled_leverage(linear_map)
 
     def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
