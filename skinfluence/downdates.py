@@ -153,12 +153,16 @@ def column_inverse(
     return OwnFactor(factor, inverse.rank)
 
 
-def factor_bytes(inverse: InverseHessian) -> int:
-    """Memory of one column's own factor."""
-    if inverse.iterative_operations(1):
-        return 0
+def factor_bytes(reweighting: Reweighting, inverse: InverseHessian) -> int:
+    """Memory that a column's inverse keeps, at the most."""
     operator = inverse.operator
-    return 8 * operator.n_blocks * operator.block_size**2
+    n_rows = reweighting.most_changed_rows()
+    if _downdate_pays(inverse, n_rows):
+        return 8 * 2 * (n_rows * operator.n_outputs) ** 2
+    curvature = 8 * 2 * operator.n_rows * operator.n_outputs
+    if inverse.iterative_operations(1):
+        return curvature
+    return 8 * operator.n_blocks * operator.block_size**2 + curvature
 
 
 def _downdate_pays(inverse: InverseHessian, n_rows: int) -> bool:

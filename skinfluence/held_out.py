@@ -15,7 +15,7 @@ from .curvature import Array
 from .delegation import estimator_has
 from .group_inputs import refuse_whole_class
 from .held_out_predictions import HeldOutPredictions, require_finite
-from .inputs import choose
+from .inputs import check_indices, choose
 from .reweighted import ReweightingAnswers
 from .reweighting import RowsLeftOut
 
@@ -206,7 +206,11 @@ class HeldOutAnswers(ReweightingAnswers):
         choose("kind", kind, ("upweight", *HELD_OUT_KINDS))
         splitter = check_cv(cv, self._training_y, classifier=is_classifier(self.estimator_))
         X, y = self._training_X, self._training_y
-        splits = list(splitter.split(X, y, groups))
+        name = "cv, whose splits have rows"
+        splits = [
+            tuple(check_indices(part, self.objective_.n_rows, name) for part in split)
+            for split in splitter.split(X, y, groups)
+        ]
         objective = self.objective_
         total = np.zeros((objective.n_rows, objective.linear_map.n_outputs))
         counts = np.zeros((objective.n_rows, 1))
@@ -214,7 +218,7 @@ class HeldOutAnswers(ReweightingAnswers):
         theta = base.theta.reshape(-1, 1)
         for columns, changes in self._moves(kind, self._splits(splits), "splits"):
             for column, change in zip(columns.tolist(), changes.T, strict=True):
-                tested = np.asarray(splits[column][1])
+                tested = splits[column][1]
                 linear_map = objective.linear_map.take(tested).as_float64()
                 total[tested] += linear_map.jvp(theta + change[:, None])[:, :, 0]
                 counts[tested] += 1.0
@@ -222,7 +226,7 @@ class HeldOutAnswers(ReweightingAnswers):
             values = total / counts
         return self._as_estimator(values).astype(objective.linear_map.dtype)
 
-    def _splits(self, splits: list[tuple[Array, Array]]) -> RowsLeftOut:
+    def _splits(self, splits: list[tuple[Any, ...]]) -> RowsLeftOut:
         """What each split's training part leaves out, or how often it has each row."""
         objective = self.objective_
         counts = [np.bincount(train, minlength=objective.n_rows) for train, _ in splits]

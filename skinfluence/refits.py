@@ -150,7 +150,7 @@ class Refits:
         reweighting = replace(reweighting, objective=self.objective)
         every = np.arange(reweighting.n_columns)
         self.inverse.expect(len(every) * STEPS)
-        width = self._columns_per_block(factor_bytes(self.inverse))
+        width = self._columns_per_block(factor_bytes(reweighting, self.inverse))
         tasks: list[Task] = []
         for first in range(0, len(every), width):
             chosen = every[first : first + width]

@@ -54,6 +54,10 @@ class Reweighting(ABC):
     def changed_rows(self, column: int) -> Array | None:
         """Rows whose weight one column changes; None where they are too many to say."""
 
+    def most_changed_rows(self) -> int:
+        """How many rows a column changes, at the most."""
+        return self.objective.n_rows
+
     def single_rows(self) -> Array | None:
         """The row that each column leaves out, where that is all that columns do."""
         return None
@@ -151,11 +155,16 @@ class RowsLeftOut(Reweighting):
             return super().gradient_changes()
         objective = self.objective
         slope = objective.penalty.gradient(objective.theta).reshape(-1, 1)
-        rows = np.flatnonzero(np.diff(self.members.indptr))
-        lost = objective.weights.values[rows] * objective.residuals[rows]
-        cotangents = lost[:, :, None] * self.members[rows].toarray()[:, None, :]
-        total = objective.linear_map.take(rows).as_float64().vjp(cotangents)
-        return np.asarray((self.penalty_scale - 1.0) * slope - total)
+        total = (self.penalty_scale - 1.0) * slope
+        changed = np.flatnonzero(np.diff(self.members.indptr))
+        n_outputs = objective.linear_map.n_outputs
+        bytes_per_row = 8 * (objective.linear_map.n_inputs + 2 * n_outputs * self.n_columns)
+        for block in row_blocks(len(changed), bytes_per_row):
+            rows = changed[block]
+            lost = objective.weights.values[rows] * objective.residuals[rows]
+            cotangents = lost[:, :, None] * self.members[rows].toarray()[:, None, :]
+            total -= objective.linear_map.take(rows).as_float64().vjp(cotangents)
+        return np.asarray(total)
 
     def weigh(self, residuals: Array, rows: slice) -> None:
         """In place."""
@@ -172,6 +181,11 @@ class RowsLeftOut(Reweighting):
         if self.class_weights is not None:
             return None
         return np.sort(self.members[:, [column]].nonzero()[0])
+
+    def most_changed_rows(self) -> int:
+        """Rows of the largest set."""
+        counts = np.bincount(self.members.indices, minlength=self.n_columns)
+        return int(counts.max(initial=0))
 
     def single_rows(self) -> Array | None:
         """The row that each column leaves out, if none leaves out more."""
