@@ -23,8 +23,8 @@ from .reweighting import Reweighting
 # A chord step that leaves more than this share of the gradient is too slow to go on with.
 SLOWEST_CONTRACTION = 0.8
 MOST_STEPS = 100
-# An optimum with less than this share of the curvature along its move is none.
-FLAT = 1e-5
+# Newton steps towards an optimum at infinity move decision values by about 1 each.
+STILL_MOVING = 0.1
 
 
 @dataclass(frozen=True)
@@ -99,31 +99,19 @@ def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima
         slow = _chord(block, columns, changes, -steps, reached, targets)
         for column in slow:
             own = block.reweighting.take([column])
-            start = theta + changes[:, [column]]
-            if not np.isfinite(start).all():
-                start = theta
-            optimum, size = newton_minimise(
-                own, start, block.preconditioner(column), targets[column]
+            good = reached[column] < first[column]
+            start = theta + changes[:, [column]] if good else theta
+            # Without a penalty rows may go that kept classes from being separable. The gradient
+            # vanishes on the way to infinity too, so only rounding shows where that leads.
+            free = own.objective.penalty.is_zero
+            optimum, size, last_move = newton_minimise(
+                own, start, block.preconditioner(column), rounding if free else targets[column]
             )
-            # The gradient vanishes on the way to infinity too.
-            lost = _has_no_optimum(own, optimum - theta, tolerance)
+            lost = free and last_move > STILL_MOVING
             changes[:, [column]] = np.nan if lost else optimum - theta
             reached[column] = size
     undetermined = np.isnan(changes).any(axis=0)
     return Optima(changes, reached, first, undetermined | (reached <= tolerance * first + rounding))
-
-
-def _has_no_optimum(reweighting: Reweighting, change: Array, tolerance: float) -> bool:
-    """Whether an unpenalised column has gone to where the loss is flat, on its way to infinity."""
-    objective = reweighting.objective
-    if not objective.penalty.is_zero or not change.any():
-        return False
-    linear_map = objective.linear_map.as_float64()
-    move = linear_map.jvp(change)
-    values = objective.training_values + move[:, :, 0]
-    after = objective.loss.curvature(objective.y, values).scaled(reweighting.weights(0))
-    before = float((move * objective.curvature.matmul(move)).sum())
-    return float((move * after.matmul(move)).sum()) < max(FLAT, 100.0 * tolerance) * before
 
 
 def _chord(
@@ -152,6 +140,7 @@ def _chord(
         stuck = ~done & ~(size <= SLOWEST_CONTRACTION * previous[columns])
         worse = stuck & ~(size <= previous[columns])
         changes[:, columns[worse]] += last_steps[:, columns[worse]]
+        reached[columns[worse]] = previous[columns[worse]]
         slow += columns[stuck].tolist()
         # The step at hand costs nothing more, so converged columns take it too.
         changes[:, columns[~stuck]] -= steps[:, ~stuck]

@@ -40,7 +40,7 @@ class Preconditioner(Protocol):
 
 def newton_minimise(
     reweighting: Reweighting, theta: Array, inverse: Preconditioner, target: float
-) -> tuple[Array, float]:
+) -> tuple[Array, float, float]:
     """Minimise one column's objective.
 
     Parameters
@@ -59,11 +59,14 @@ def newton_minimise(
     theta : ndarray of shape (p, 1)
     float
         What was reached.
+    float
+        The largest move of a training row's decision value by the last step: next to nothing at
+        an optimum, but as large as ever on the way to one at infinity.
     """
     objective = reweighting.objective
     linear_map = objective.linear_map.as_float64()
     weights, scale = reweighting.weights(0), float(reweighting.penalty_scale[0])
-    best, reached, first, since = theta, np.inf, None, 0
+    best, reached, first, since, last_move = theta, np.inf, None, 0, 0.0
     for _ in range(MAX_STEPS):
         gradient = reweighting.gradients(theta)
         size = decrement(gradient, inverse.precondition(gradient))[0]
@@ -85,7 +88,8 @@ def newton_minimise(
         if length == 0.0:
             break
         theta = theta + length * direction
-    return best, float(reached)
+        last_move = length * float(np.abs(along.moves).max())
+    return best, float(reached), last_move
 
 
 def decrement(gradients: Array, moved: Array) -> Array:

@@ -66,11 +66,14 @@ class ProbitLoss(MarginLoss):
 
 # -------------------------------------------------------------------------------- estimators
 class _Linear(BaseEstimator):
-    """Minimises Σ s_i ℓ_i + ½ alpha ‖w‖² by BFGS and two Newton steps."""
+    """Minimises Σ s_i ℓ_i + ½ strength ‖w‖² by BFGS and two Newton steps."""
+
+    def _strength(self, weights):
+        return self.alpha
 
     def _minimise(self, loss, X, y, sample_weight):
         weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-        penalty = np.r_[np.full(X.shape[1], self.alpha), 0.0]
+        penalty = np.r_[np.full(X.shape[1], self._strength(weights)), 0.0]
 
         def values(theta):
             return (X @ theta[:-1] + theta[-1])[:, None]
@@ -110,6 +113,17 @@ class PseudoHuberRegressor(RegressorMixin, _Linear):
         return self.decision_function(X)
 
 
+class MeanPseudoHuberRegressor(PseudoHuberRegressor):
+    """Minimises (1/m) Σ s_i ℓ_i + ½ alpha ‖w‖² with m = Σ s_i or the number of rows."""
+
+    def __init__(self, alpha=0.1, delta=1.0, mean_over="weights"):
+        super().__init__(alpha, delta)
+        self.mean_over = mean_over
+
+    def _strength(self, weights):
+        return self.alpha * (weights.sum() if self.mean_over == "weights" else len(weights))
+
+
 class ProbitClassifier(ClassifierMixin, _Linear):
     def __init__(self, alpha=1.0):
         self.alpha = alpha
@@ -139,6 +153,22 @@ def pseudo_huber_objective(estimator, X, y, sample_weight=None, *, smoothing=1e-
         weights=RowWeights(weights),
         strength=estimator.alpha,
         constant=1.0,
+    )
+
+
+@as_objective.register(MeanPseudoHuberRegressor)
+def mean_pseudo_huber_objective(estimator, X, y, sample_weight=None, *, smoothing=1e-3):
+    weights = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+    return linear_objective(
+        estimator,
+        X,
+        y,
+        loss=PseudoHuber(estimator.delta),
+        coding=RealTargets(1),
+        weights=RowWeights(weights),
+        strength=estimator._strength(weights),
+        constant=1.0,
+        mean_over=estimator.mean_over,
     )
 
 
