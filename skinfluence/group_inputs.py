@@ -144,7 +144,7 @@ def _columns(groups: Any, n_rows: int) -> list[Array]:
             f"for each of the {n_rows} training rows, a list of index arrays, or a boolean array "
             f"of shape ({n_rows}, n_groups): mask[:, None] for one group."
         )
-    missing = [label for label in dense.tolist() if label is None or label != label]
+    missing = [label for label in dense.tolist() if _is_missing(label)]
     if missing:
         raise ValueError(
             f"{WHO} got groups with {len(missing)} missing labels; every row needs one. Pass a "
@@ -159,3 +159,8 @@ def _columns(groups: Any, n_rows: int) -> list[Array]:
         ) from error
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.cumsum(np.bincount(codes, minlength=len(labels)))[:-1])
+
+
+def _is_missing(label: Any) -> bool:
+    # pandas' NA refuses to be compared.
+    return label is None or type(label).__name__ == "NAType" or bool(label != label)

@@ -15,7 +15,7 @@ from .curvature import Array
 from .delegation import estimator_has
 from .group_inputs import refuse_whole_class
 from .held_out_predictions import HeldOutPredictions, require_finite
-from .inputs import check_indices, choose
+from .inputs import WHO, check_indices, choose
 from .reweighted import ReweightingAnswers
 from .reweighting import RowsLeftOut
 
@@ -158,8 +158,20 @@ class HeldOutAnswers(ReweightingAnswers):
         predictions = HeldOutPredictions(self, kind)
         if scoring is None:
             scoring = "accuracy" if is_classifier(self.estimator_) else "r2"
+        if not (isinstance(scoring, str) or callable(scoring)):
+            raise ValueError(
+                f"{WHO}.loo_score got scoring={scoring!r}; needed is the name of a single scorer, "
+                "a callable, or None."
+            )
         scorer = check_scoring(predictions, scoring=scoring)
-        return float(scorer(predictions, self._training_X, self._training_y))
+        try:
+            return float(scorer(predictions, self._training_X, self._training_y))
+        except AttributeError as error:
+            raise ValueError(
+                f"{WHO}.loo_score got scoring={scoring!r}, which asks for what "
+                f"{type(self._model).__name__} doesn't have: {error} Take a scorer of "
+                "predictions or decision values."
+            ) from error
 
     def cross_val_decision(
         self, cv: Any = None, *, groups: Any = None, kind: str = "removal"

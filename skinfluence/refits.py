@@ -33,7 +33,7 @@ from .wellposed import require_determined
 
 # Gradients are no smaller than this share of the resampling noise, or than what moving each
 # parameter by this share of itself makes of them.
-ROUNDING_OF_NOISE = 1e-12
+ROUNDING_OF_NOISE = 2e-12
 ROUNDING_OF_THETA = 1e-15
 # Parameters further from the optimum than this share of the noise get a Hessian of their own.
 NEAR = 1e-2
@@ -44,6 +44,7 @@ COLUMN_BYTES = 1 << 28
 # What nearly every column takes, with two right-hand sides each.
 STEPS = 8
 LARGE_FACTOR = 1024
+WAYS_OUT = "Add a penalty to the estimator; damping plays no part in kind='refit'."
 
 Task = tuple[Array, Callable[[], ColumnBlock]]
 
@@ -84,7 +85,7 @@ class Refits:
         solver = Auto() if iterative else solver
         if iterative or inverse.operator.damping:
             inverse = solver.factor(objective.hessian(), context)
-        require_determined(objective, 0.0, inverse.rank)
+        require_determined(objective, 0.0, inverse.rank, ways_out=WAYS_OUT)
         self.objective, self.inverse = objective, inverse
         self.solver, self.context, self.tolerance = solver, context, tolerance
         self._curved = objective

@@ -11,7 +11,9 @@ WAYS_OUT = (
 )
 
 
-def require_determined(objective: Objective, damping: float, rank: int | None = None) -> None:
+def require_determined(
+    objective: Objective, damping: float, rank: int | None = None, *, ways_out: str = WAYS_OUT
+) -> None:
     """Refuse data that leave the optimum undetermined.
 
     A singular Hessian alone is no reason: collinear columns are projected out exactly. Two cases
@@ -25,6 +27,8 @@ def require_determined(objective: Objective, damping: float, rank: int | None = 
         Any damping above 0 makes the question well posed.
     rank : int, optional
         Of ∇²J, where a solver has found it; without it only the sizes are compared.
+    ways_out : str
+        What the error advises.
 
     Raises
     ------
@@ -36,7 +40,7 @@ def require_determined(objective: Objective, damping: float, rank: int | None = 
         raise SingularHessianError(
             "The Hessian is singular: the classes are perfectly separable and the estimator has "
             "no penalty, so its loss has no minimum and its coefficients only stopped growing "
-            f"when the solver did. {WAYS_OUT}"
+            f"when the solver did. {ways_out}"
         )
     p = objective.n_parameters
     curved = int((objective.curvature.largest_eigenvalues() > 0).sum())
@@ -46,5 +50,5 @@ def require_determined(objective: Objective, damping: float, rank: int | None = 
         raise SingularHessianError(
             f"The Hessian is singular, of rank {found} for {p} parameters: the estimator has no "
             f"penalty and {curved} training rows with curvature can't determine so many. "
-            f"{WAYS_OUT}"
+            f"{ways_out}"
         )

@@ -224,8 +224,10 @@ def test_a_label_that_is_not_determined():
 def test_a_model_without_probabilities():
     explainer = InfluenceExplainer(LinearSVC(random_state=0)).fit(X, Y)
     assert not hasattr(explainer, "loo_predict_proba")
-    with raises((AttributeError, ValueError), "predict_proba"):
+    with raises(ValueError, "scoring='neg_log_loss'", "LinearSVC", "predict_proba"):
         explainer.loo_score("neg_log_loss")
+    with raises(ValueError, "scoring=['accuracy']", "a single scorer"):
+        explainer.loo_score(["accuracy"])
 
 
 @pytest.mark.parametrize("ask", ["decision_function", "predict_proba", "predict", "score"])
