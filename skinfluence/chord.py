@@ -23,8 +23,9 @@ from .reweighting import Reweighting
 # A chord step that leaves more than this share of the gradient is too slow to go on with.
 SLOWEST_CONTRACTION = 0.8
 MOST_STEPS = 100
-# Newton steps towards an optimum at infinity move decision values by about 1 each.
-STILL_MOVING = 0.1
+# Newton steps towards an optimum at infinity move decision values by about 1 each, or less where
+# only some of the parameters go there; the last to an optimum by the square root of rounding.
+STILL_MOVING = 1e-3
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def separable(X: np.ndarray, y: np.ndarray, n_classes: int) -> bool:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("refit_tol", [1e-8, 1e-3])
 @pytest.mark.parametrize(
-    "seed, n_classes", [(1, 2), (2, 2), (23, 2), (2, 3), (3, 3), (9, 3), (29, 3)]
+    "seed, n_classes", [(1, 2), (2, 2), (23, 2), (2, 3), (3, 3), (9, 3), (13, 3), (29, 3)]
 )
 def test_what_has_no_optimum_is_known_exactly(seed, n_classes, refit_tol):
     """Without a penalty and with few rows, by linear programming; whatever the tolerance."""
