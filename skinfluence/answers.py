@@ -55,8 +55,8 @@ class Answers:
             )
         return self._refits
 
-    def _rows(self, indices: Any) -> Array:
-        rows = check_indices(indices, self.objective_.n_rows)
+    def _rows(self, indices: Any, name: str = "indices") -> Array:
+        rows = check_indices(indices, self.objective_.n_rows, name)
         return np.arange(self.objective_.n_rows) if rows is None else rows
 
     def _effects(

@@ -19,6 +19,7 @@ from .inputs import check_sample_weight, check_targets, model_rows
 from .optimality import measure_optimality
 from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
+from .scenarios import Scenarios
 from .solvers import SolverContext, as_solver
 from .verification import VerificationAnswers
 from .wellposed import require_determined
@@ -183,7 +184,7 @@ class InfluenceExplainer(
         self.solver_ = solver.factor(operator, context)
         require_determined(self.objective_, self.damping, self.solver_.rank)
         self._solver, self._solver_context = solver, context
-        self._removal = RowRemoval(self.objective_, self.solver_, solver, context)
+        self._removal = RowRemoval(Scenarios(self.objective_, self.solver_, solver, context))
         self._refits = None
         optimality = measure_optimality(self.objective_, self.solver_, context.random_state)
         self.report_ = Bunch(

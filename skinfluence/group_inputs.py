@@ -38,7 +38,7 @@ def check_groups(groups: Any, objective: Objective) -> list[Array]:
                 f"{WHO} got groups[{number}] with all {n_rows} training rows; without them there "
                 "is nothing to fit. A group needs rows that stay."
             )
-        refuse_whole_class(rows, f"groups[{number}]", objective)
+    refuse_whole_classes(sets, "groups[{}]", objective)
     return sets
 
 
@@ -85,21 +85,35 @@ def check_new_weights(sample_weight: Any, objective: Objective) -> tuple[Array, 
     return weights, alone
 
 
-def refuse_whole_class(rows: Array, name: str, objective: Objective) -> None:
+def refuse_whole_classes(sets: list[Array], name: str, objective: Objective) -> None:
     """Refuse to leave out all rows of a class.
+
+    Parameters
+    ----------
+    sets : list of ndarray
+        Rows to leave out.
+    name : str
+        What the user calls a set, with ``{}`` for its number.
+    objective : Objective
 
     Raises
     ------
     ValueError
     """
-    kept = objective.weights.sample_weight.copy()
-    kept[rows] = 0.0
-    lost = _lost_class(kept[:, None], objective)
-    if lost is not None:
-        raise ValueError(
-            f"{WHO} got {name} with every row of class {lost[1]!r}; the model without them is "
-            "another one. Keep a row of each class."
-        )
+    if not objective.coding.is_classification:
+        return
+    codes = objective.coding.decode(objective.y)
+    present = objective.weights.sample_weight > 0
+    totals = np.bincount(codes, weights=present)
+    for number, rows in enumerate(sets):
+        gone = np.bincount(codes[rows], weights=present[rows], minlength=len(totals))
+        lost = np.flatnonzero((gone == totals) & (totals > 0))
+        if len(lost):
+            label = objective.coding.label(int(lost[0]))
+            raise ValueError(
+                f"{WHO} got {name.format(number)} with every row of class {label!r}; the model "
+                "without them is another one. Keep a row of each class."
+            )
 
 
 def _lost_class(weights: Array, objective: Objective) -> tuple[int, Any] | None:
@@ -135,10 +149,15 @@ def _listed(groups: Any, n_rows: int) -> list[Array]:
 
 
 def _columns(groups: Any, n_rows: int) -> list[Array]:
-    dense = groups.toarray() if sparse.issparse(groups) else np.asarray(groups)
+    if sparse.issparse(groups) and groups.dtype == bool and groups.shape[0] == n_rows:
+        by_column = sparse.csc_matrix(groups)
+        by_column.eliminate_zeros()
+        by_column.sort_indices()
+        return np.split(by_column.indices.astype(np.intp), by_column.indptr[1:-1])
+    dense = groups if sparse.issparse(groups) else np.asarray(groups)
     if dense.dtype == bool and dense.shape[:1] == (n_rows,) and dense.ndim == 2:
         return [np.flatnonzero(column) for column in dense.T]
-    if dense.dtype == bool or dense.shape != (n_rows,):
+    if sparse.issparse(dense) or dense.dtype == bool or dense.shape != (n_rows,):
         raise ValueError(
             f"{WHO} got groups of type {dense.dtype} and shape {dense.shape}; needed is a label "
             f"for each of the {n_rows} training rows, a list of index arrays, or a boolean array "

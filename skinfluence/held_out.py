@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .curvature import Array
 from .delegation import estimator_has
-from .group_inputs import refuse_whole_class
+from .group_inputs import refuse_whole_classes
 from .held_out_predictions import HeldOutPredictions, require_finite
-from .inputs import WHO, check_indices, choose
+from .inputs import WHO, choose
 from .reweighted import ReweightingAnswers
 from .reweighting import RowsLeftOut
 
@@ -218,19 +219,15 @@ class HeldOutAnswers(ReweightingAnswers):
         choose("kind", kind, ("upweight", *HELD_OUT_KINDS))
         splitter = check_cv(cv, self._training_y, classifier=is_classifier(self.estimator_))
         X, y = self._training_X, self._training_y
-        name = "cv, whose splits have rows"
-        splits = [
-            tuple(check_indices(part, self.objective_.n_rows, name) for part in split)
-            for split in splitter.split(X, y, groups)
-        ]
         objective = self.objective_
+        reweighting, tests = self._splits(splitter.split(X, y, groups))
         total = np.zeros((objective.n_rows, objective.linear_map.n_outputs))
         counts = np.zeros((objective.n_rows, 1))
         base = self._base(kind)
         theta = base.theta.reshape(-1, 1)
-        for columns, changes in self._moves(kind, self._splits(splits), "splits"):
+        for columns, changes in self._moves(kind, reweighting, "splits"):
             for column, change in zip(columns.tolist(), changes.T, strict=True):
-                tested = splits[column][1]
+                tested = tests[column]
                 linear_map = objective.linear_map.take(tested).as_float64()
                 total[tested] += linear_map.jvp(theta + change[:, None])[:, :, 0]
                 counts[tested] += 1.0
@@ -238,16 +235,23 @@ class HeldOutAnswers(ReweightingAnswers):
             values = total / counts
         return self._as_estimator(values).astype(objective.linear_map.dtype)
 
-    def _splits(self, splits: list[tuple[Any, ...]]) -> RowsLeftOut:
-        """What each split's training part leaves out, or how often it has each row."""
+    def _splits(self, splits: Iterable[tuple[Any, Any]]) -> tuple[RowsLeftOut, list[Array]]:
+        """What each split's training part leaves out or has several times, and its test rows."""
         objective = self.objective_
-        counts = [np.bincount(train, minlength=objective.n_rows) for train, _ in splits]
-        sets = [np.flatnonzero(copies == 0) for copies in counts]
-        for number, rows in enumerate(sets):
-            refuse_whole_class(rows, f"cv, whose split {number} leaves out a part", objective)
-        if max(copies.max() for copies in counts) > 1:
-            return RowsLeftOut.copies(objective, np.column_stack(counts))
-        return RowsLeftOut.sets(objective, sets)
+        name = "cv, whose splits have rows"
+        # Of leave-one-out, the training parts together would be n × n.
+        left_out: list[Array] = []
+        tests: list[Array] = []
+        changes: list[Array] = []
+        for train, test in splits:
+            drawn = self._rows(train, name)
+            change = 1 - np.bincount(drawn, minlength=objective.n_rows)
+            changed = np.flatnonzero(change)
+            left_out.append(np.flatnonzero(change == 1))
+            changes.append(np.stack([changed, change[changed]]))
+            tests.append(self._rows(test, name))
+        refuse_whole_classes(left_out, "cv, whose split {} leaves out a part", objective)
+        return RowsLeftOut.copies(objective, changes), tests
 
     def _loo_values(self, kind: str) -> Array:
         """(n, K)."""

@@ -32,7 +32,7 @@ def first_order_moves(removal: RowRemoval, reweighting: Reweighting) -> Moves:
 
 def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Moves:
     """The same by one Newton step; NaN where a column leaves the model undetermined."""
-    rows = reweighting.single_rows()
+    rows, scenarios = reweighting.single_rows(), removal.scenarios
     undetermined: list[int] = []
     for columns in _blocks(reweighting):
         if rows is not None:
@@ -43,7 +43,7 @@ def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Mo
         moves = np.full_like(gradients, np.nan)
         for position, column in enumerate(columns.tolist()):
             inverse = column_inverse(
-                block, position, removal.inverse, removal.solver, removal.context
+                block, position, scenarios.inverse, scenarios.solver, scenarios.context
             )
             if inverse.determined:
                 moves[:, [position]] = -inverse.solve(gradients[:, [position]])

@@ -25,7 +25,7 @@ from .exceptions import warn_user
 from .objective import Objective
 from .predictors import LinearMap
 from .scenarios import Scenario, Scenarios
-from .solvers import InverseHessian, Solver, SolverContext
+from .solvers import InverseHessian
 
 # A row whose removal leaves less than this share of curvature in its own direction has
 # leverage 1: without it the model is not determined.
@@ -93,25 +93,14 @@ class RowRemoval:
 
     Parameters
     ----------
-    objective : Objective
-    inverse : InverseHessian
-        Of ∇²J (with the explainer's damping).
-    solver, context
-        What makes inverses of reweighted Hessians.
+    scenarios : Scenarios
+        Of the objective.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        inverse: InverseHessian,
-        solver: Solver,
-        context: SolverContext,
-    ) -> None:
-        self.objective = objective
-        self.inverse = inverse
-        self.solver = solver
-        self.context = context
-        self.scenarios = Scenarios(objective, inverse, solver, context)
+    def __init__(self, scenarios: Scenarios) -> None:
+        self.scenarios = scenarios
+        self.objective = objective = scenarios.objective
+        self.inverse = scenarios.inverse
         n, k = objective.n_rows, objective.linear_map.n_outputs
         self._known = np.zeros(n, dtype=bool)
         self._steps = np.zeros((n, k))

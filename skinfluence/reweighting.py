@@ -125,15 +125,15 @@ class RowsLeftOut(Reweighting):
     @classmethod
     def sets(cls, objective: Objective, sets: list[Array]) -> RowsLeftOut:
         """A column for each set of rows."""
-        rows = np.concatenate(sets) if sets else np.empty(0, dtype=np.intp)
-        columns = np.repeat(np.arange(len(sets)), [len(each) for each in sets])
-        shape = (objective.n_rows, len(sets))
-        return cls(objective, sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape))
+        return cls.copies(objective, [np.stack([rows, np.ones_like(rows)]) for rows in sets])
 
     @classmethod
-    def copies(cls, objective: Objective, counts: Array) -> RowsLeftOut:
-        """A column for each resample, with so many copies of each row (n, m)."""
-        return cls(objective, sparse.csr_matrix(1.0 - counts))
+    def copies(cls, objective: Objective, changes: list[Array]) -> RowsLeftOut:
+        """A column for each array (2, ·): rows, and how many copies fewer there are of each."""
+        rows, fewer = np.concatenate(changes, axis=1) if changes else np.empty((2, 0), np.intp)
+        columns = np.repeat(np.arange(len(changes)), [each.shape[1] for each in changes])
+        shape = (objective.n_rows, len(changes))
+        return cls(objective, sparse.csr_matrix((fewer.astype(float), (rows, columns)), shape))
 
     @property
     def n_columns(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -166,3 +167,17 @@ def test_kinds():
 def test_not_fitted():
     with raises(NotFittedError, "InfluenceExplainer", "not fitted yet"):
         InfluenceExplainer(NEWTON).cross_val_decision()
+
+
+def test_leave_one_out_does_not_hold_n_by_n():
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((3000, 3))
+    explainer = InfluenceExplainer(Ridge()).fit(rows, rows[:, 0] + rng.standard_normal(3000))
+    tracemalloc.start()
+    try:
+        got = explainer.cross_val_decision(LeaveOneOut())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    same(got, explainer.loo_decision_function(), 1e-12)
+    assert peak < 8 * 3000**2 / 2
