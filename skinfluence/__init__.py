@@ -9,13 +9,14 @@ from .agreement import Verification
 from .exceptions import NotStationaryWarning, SingularHessianError
 from .explainer import InfluenceExplainer
 from .explanation import Explanation
-from .solvers import CG, Cholesky, LiSSA
+from .solvers import CG, Cholesky, Dual, LiSSA
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CG",
     "Cholesky",
+    "Dual",
     "Explanation",
     "InfluenceExplainer",
     "LiSSA",

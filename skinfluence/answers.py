@@ -16,6 +16,7 @@ from .objective import Objective
 from .questions import Question, pose_question
 from .refits import Refits
 from .removal import RowRemoval
+from .smoothing import sharp_optimum
 from .solvers import InverseHessian, Solver, SolverContext
 
 KINDS = ("upweight", "removal", "refit")
@@ -28,6 +29,7 @@ class Answers:
     objective_: Objective
     solver_: InverseHessian
     refit_tol: float
+    _fitted: Objective
     _removal: RowRemoval
     _refits: Refits | None
     _solver: Solver
@@ -45,14 +47,20 @@ class Answers:
 
     def _leave_out(self, kind: str) -> RowRemoval | Refits:
         """What answers how the model changes without a row."""
-        return self._removal if kind == "removal" else self._exact()
+        return self._removal if self._by_newton(kind) else self._exact()
+
+    def _by_newton(self, kind: str) -> bool:
+        """Whether one Newton step answers: across a kink it would not, and refits do."""
+        return kind == "removal" and not self.objective_.loss.kinked
 
     def _exact(self) -> Refits:
         """Refits, from the estimator's own optimum; found when first asked for."""
         if self._refits is None:
-            self._refits = Refits(
-                self.objective_, self.solver_, self._solver, self._solver_context, self.refit_tol
-            )
+            solver, context = self._solver, self._solver_context
+            found = self.objective_, self.solver_
+            if self.objective_.loss.smoothed:
+                found = sharp_optimum(self._fitted, solver, context)
+            self._refits = Refits(*found, solver, context, self.refit_tol)
         return self._refits
 
     def _rows(self, indices: Any, name: str = "indices") -> Array:
@@ -70,9 +78,8 @@ class Answers:
                 yield tests, positions, share * change
             return
         for tests, directions in question.directions(self.solver_, mean=mean):
-            scaled = -self.objective_.n_rows * directions
-            for positions, values in effects.gradient_products(self.objective_, scaled, rows):
-                yield tests, positions, values
+            for positions, values in effects.gradient_products(self.objective_, directions, rows):
+                yield tests, positions, -self.objective_.n_rows * values
 
 
 class InfluenceAnswers(Answers):
@@ -185,7 +192,7 @@ class InfluenceAnswers(Answers):
             result = -objective.n_rows * products
         else:
             leave_out = self._leave_out(kind)
-            loss, y = objective.loss, objective.y[rows]
+            loss, y = leave_out.objective.loss, objective.y[rows]
             before = leave_out.objective.training_values[rows]
             moved = before + leave_out.own_moves(rows)
             with np.errstate(invalid="ignore"):  # rows that leave nothing determined are NaN

@@ -19,6 +19,7 @@ import numpy as np
 from .curvature import Array
 from .minimise import Preconditioner, decrement, newton_minimise
 from .reweighting import Reweighting
+from .screening import screened_minimise
 
 # A chord step that leaves more than this share of the gradient is too slow to go on with.
 SLOWEST_CONTRACTION = 0.8
@@ -89,28 +90,35 @@ def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima
     """
     m = block.reweighting.n_columns
     theta = block.reweighting.objective.theta.reshape(-1, 1)
+    linear_map = block.reweighting.objective.linear_map
     changes = np.full((len(theta), m), np.nan)
     reached, first = np.full(m, np.nan), np.full(m, np.nan)
     columns = np.flatnonzero(block.determined)
     if len(columns):
-        gradients = block.reweighting.take(columns).gradient_changes()
+        asked = block.reweighting.take(columns)
+        gradients = asked.gradient_changes()
         steps = block.approximate(columns, gradients)
-        first[columns] = decrement(gradients, steps)
+        first[columns] = decrement(linear_map, gradients, steps)
         targets = tolerance * first + rounding
-        slow = _chord(block, columns, changes, -steps, reached, targets)
+        start = asked.prescribed - steps
+        changes[:, columns], reached[columns] = start, first[columns]
+        # Most rows of a loss with kinks have no multiplier, and nothing changes without them.
+        idle = block.reweighting.objective.loss.kinked & (first[columns] <= rounding)
+        slow = _chord(block, columns[~idle], changes, start[:, ~idle], reached, targets)
         for column in slow:
             own = block.reweighting.take([column])
             good = reached[column] < first[column]
-            start = theta + changes[:, [column]] if good else theta
+            start = theta + (changes[:, [column]] if good else own.prescribed)
             # Without a penalty rows may go that kept classes from being separable. The gradient
             # vanishes on the way to infinity too, so only rounding shows where that leads.
             free = own.objective.penalty.is_zero
-            optimum, size, last_move = newton_minimise(
+            minimise = screened_minimise if own.objective.loss.kinked else newton_minimise
+            minimum = minimise(
                 own, start, block.preconditioner(column), rounding if free else targets[column]
             )
-            lost = free and last_move > STILL_MOVING
-            changes[:, [column]] = np.nan if lost else optimum - theta
-            reached[column] = size
+            lost = free and minimum.last_move > STILL_MOVING
+            changes[:, [column]] = np.nan if lost else minimum.theta - theta
+            reached[column] = minimum.reached
     undetermined = np.isnan(changes).any(axis=0)
     return Optima(changes, reached, first, undetermined | (reached <= tolerance * first + rounding))
 
@@ -125,6 +133,7 @@ def _chord(
 ) -> list[int]:
     """Step until every column converges or is too slow; returns those, at their best."""
     theta = block.reweighting.objective.theta.reshape(-1, 1)
+    linear_map = block.reweighting.objective.linear_map
     changes[:, columns] = start
     previous = np.full(len(targets), np.inf)
     last_steps = np.zeros_like(changes)
@@ -135,7 +144,7 @@ def _chord(
         gradients = block.reweighting.take(columns).gradients(theta + changes[:, columns])
         with np.errstate(invalid="ignore", over="ignore"):
             steps = block.approximate(columns, gradients)
-            size = decrement(gradients, steps)
+            size = decrement(linear_map, gradients, steps)
         done = size <= targets[columns]
         reached[columns] = size
         stuck = ~done & ~(size <= SLOWEST_CONTRACTION * previous[columns])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -20,6 +21,9 @@ class TargetCoding(Protocol):
     def codes(self, y: Any, name: str) -> Array: ...
     def decode(self, encoded: Array) -> Array: ...
     def label(self, code: int) -> Any: ...
+    def output_weights(self, codes: Array, n_outputs: int) -> Array: ...
+    def present(self, values: Array) -> Array: ...
+    def elect(self, values: Array) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,20 @@ class ClassLabels:
     ----------
     classes : ndarray of shape (C,)
         The estimator's ``classes_``.
-    layout : {"signs", "codes"}
+    layout : {"signs", "codes", "pairs"}
         What the loss wants: signs ±1, one column for two classes and one per class (one-vs-rest)
-        for more; or the class codes 0 … C − 1.
+        for more; the class codes 0 … C − 1; or one column per pair of classes (one-vs-one), +1
+        for the first of the two, −1 for the second and 0 for the others.
+    presented_by_class : bool
+        Whether the estimator makes one decision value per class of those of pairs.
+    break_ties : bool
+        Whether its predictions go by these, rather than to the first class with the most votes.
     """
 
     classes: Array
-    layout: Literal["signs", "codes"]
+    layout: Literal["signs", "codes", "pairs"]
+    presented_by_class: bool = False
+    break_ties: bool = False
     is_classification: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -84,15 +95,62 @@ class ClassLabels:
         """Class codes (n,) of what ``encode`` made."""
         if self.layout == "codes":
             return encoded
+        if self.layout == "pairs":
+            return np.asarray((encoded @ self.pairs.T).argmax(axis=1))
         if len(self.classes) == 2:
             return (encoded[:, 0] > 0).astype(np.intp)
         return encoded.argmax(axis=1)
 
+    @cached_property
+    def pairs(self) -> Array:
+        """Signs of each class in each pair, (C, C (C − 1) / 2), in scikit-learn's order."""
+        first, second = np.triu_indices(len(self.classes), k=1)
+        signs = np.zeros((len(self.classes), len(first)))
+        signs[first, np.arange(len(first))] = 1.0
+        signs[second, np.arange(len(first))] = -1.0
+        return signs
+
+    def output_weights(self, codes: Array, n_outputs: int) -> Array:
+        """Weights (n, K) of the decision values in that of each row's class."""
+        if self.layout == "pairs":
+            return np.asarray(self.pairs[codes])
+        if n_outputs == 1:
+            return np.where(codes[:, None] == 1, 1.0, -1.0)
+        return np.eye(n_outputs)[codes]
+
+    def present(self, values: Array) -> Array:
+        """Decision values (n, K, …) as the estimator shows them."""
+        return self._by_class(values) if self.presented_by_class else values
+
+    def elect(self, values: Array) -> Array:
+        """Class codes (n,) of decision values (n, K), as the estimator predicts."""
+        if self.layout == "pairs":
+            chosen = self._by_class(values) if self.break_ties else self._votes(values)
+            return np.asarray(chosen.argmax(axis=1))
+        if values.shape[1] == 1:
+            return (values[:, 0] > 0).astype(np.intp)
+        return np.asarray(values.argmax(axis=1))
+
+    def _votes(self, values: Array) -> Array:
+        """Pairs that each class wins, (n, C, …)."""
+        won = np.where(values < 0, -1.0, 1.0)
+        pairs = self.pairs.T
+        return (
+            np.moveaxis(np.tensordot(won, pairs, (1, 0)), -1, 1) / 2 + (len(self.classes) - 1) / 2
+        )
+
+    def _by_class(self, values: Array) -> Array:
+        """Votes, and by less than one vote the sum of the decision values, as scikit-learn does."""
+        total = np.moveaxis(np.tensordot(values, self.pairs.T, (1, 0)), -1, 1)
+        return self._votes(values) + total / (3.0 * (np.abs(total) + 1.0))
+
     def encode(self, y: Any, name: str) -> Array:
-        """(n,) codes, or (n, 1) or (n, C) signs."""
+        """(n,) codes, or (n, 1), (n, C) or (n, C (C − 1) / 2) signs."""
         codes = self.codes(y, name)
         if self.layout == "codes":
             return codes
+        if self.layout == "pairs":
+            return np.asarray(self.pairs[codes])
         positive = np.array([1]) if len(self.classes) == 2 else np.arange(len(self.classes))
         return np.where(codes[:, None] == positive, 1.0, -1.0)
 
@@ -115,6 +173,18 @@ class RealTargets:
         raise TypeError("A regressor's targets have no class codes.")
 
     def decode(self, encoded: Array) -> Array:
+        """A regressor has no classes."""
+        raise TypeError("A regressor's targets have no class codes.")
+
+    def output_weights(self, codes: Array, n_outputs: int) -> Array:
+        """A regressor has no classes."""
+        raise TypeError("A regressor's targets have no class codes.")
+
+    def present(self, values: Array) -> Array:
+        """As they are."""
+        return values
+
+    def elect(self, values: Array) -> Array:
         """A regressor has no classes."""
         raise TypeError("A regressor's targets have no class codes.")
 

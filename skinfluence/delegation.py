@@ -74,4 +74,6 @@ class DelegatesPrediction:
 
     def __sklearn_tags__(self) -> Any:
         """Tags of the estimator inside: an explainer of a classifier is a classifier."""
-        return deepcopy(get_tags(self.estimator))
+        tags = deepcopy(get_tags(self.estimator))
+        tags.requires_fit = True  # also of what predicts without, such as a Gaussian process
+        return tags

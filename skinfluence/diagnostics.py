@@ -28,11 +28,11 @@ from .removal import RowDowndates
 from .solvers import InverseHessian
 from .solvers.base import LEVERAGE_BLOCK_BYTES
 
-# What is less than this share of the terms that it is a difference of, is taken for rounding.
+# Less than this share of the terms that it is a difference of is taken for rounding.
 LEAST_LEFT = 1e-10
 DFBETAS_NEED = (
-    "needed are one output and a loss with standard errors: the squared error or the binomial "
-    "log-loss. Leave dfbetas out, or take changes from parameter_influence(kind='removal')."
+    "needed are coefficients of features, one output and a loss with standard errors (squared "
+    "error, binomial log-loss). Leave dfbetas out, or ask parameter_influence(kind='removal')."
 )
 LEVERAGE_ONE = (
     "have leverage 1: without them the model is not determined, so their diagnostics but for the "
@@ -116,8 +116,9 @@ class DiagnosticAnswers(Answers):
         objective = self.objective_
         loss, n_outputs = objective.loss, objective.linear_map.n_outputs
         single = n_outputs == 1 and loss.dispersion is not None
-        if dfbetas and not single:
-            got = f"{type(loss).__name__} of {n_outputs} output(s)"
+        if dfbetas and not (single and not objective.linear_map.implicit):
+            by = "a kernel" if objective.linear_map.implicit else f"{n_outputs} output(s)"
+            got = f"{type(loss).__name__} of {by}"
             raise ValueError(f"{WHO}.diagnostics got dfbetas=True for {got}; {DFBETAS_NEED}")
         changes = np.empty((objective.n_parameters, objective.n_rows)) if dfbetas else None
         measures, variances = _measure(objective, self.solver_, changes)
@@ -196,8 +197,8 @@ def _measure(
             changes[:, rows] = -directions * steps[:, 0]
             parameter_variances += directions**2 @ result.curvature[rows, 0]
     # Rounding of N_i, where nearly all of M_i is the penalty's.
-    np.maximum(result.moves, 0.0, out=result.moves)
-    np.maximum(result.squares, 0.0, out=result.squares)
+    for lowest in (result.moves, result.squares):
+        np.maximum(lowest, 0.0, out=lowest)
     return result, parameter_variances
 
 
@@ -206,20 +207,24 @@ def _blocks(
 ) -> Iterator[tuple[slice, Array, Array, RowDowndates]]:
     """Blocks of rows, A⁻¹U_i of the first output (q, rows), N_i, and M_i with C_i."""
     linear_map, curvature = objective.linear_map, objective.curvature
-    k, q, n = linear_map.n_outputs, linear_map.n_inputs, linear_map.n_rows
-    penalty = inverse.operator.penalty_diagonal().reshape(q, k, 1, 1)
+    k, q, penalty = linear_map.n_outputs, linear_map.n_inputs, inverse.operator.penalty_diagonal()
     # A loss that is a sum over outputs keeps them apart: one right-hand side then carries all K.
     units = np.ones((1, k)) if curvature.separable else np.eye(k)
-    kept = np.eye(k) if curvature.separable else 1.0
-    product = "qlki,qlki->ilk" if curvature.separable else "qlki,qlhi->ikh"
-    for rows in row_blocks(n, 8 * 6 * len(units) * k * q, limit=LEVERAGE_BLOCK_BYTES):
+    for rows in row_blocks(linear_map.n_rows, 48 * len(units) * k * q, limit=LEVERAGE_BLOCK_BYTES):
         block = linear_map.take(rows)
         seeds = [block.columns(np.tile(unit, (block.n_rows, 1))) for unit in units]
-        solved = inverse.solve(np.concatenate(seeds, axis=1)).reshape(q, k, len(units), -1)
-        leverage = np.einsum("qi,qlki->ilk", block.inputs().T, solved) * kept
-        variances = leverage - np.einsum(product, penalty * solved, solved) * kept
+        solved = np.split(inverse.solve(np.concatenate(seeds, axis=1)), len(units), axis=1)
+        if curvature.separable:
+            apart = (each.reshape(q, -1) for each in (penalty * solved[0], solved[0]))
+            lost = linear_map.with_outputs(1).inner(*apart).reshape(k, -1).T
+            leverage = block.own_values(solved[0])[:, :, None] * np.eye(k)
+            variances = leverage - lost[:, :, None] * np.eye(k)
+        else:
+            leverage = np.stack([block.own_values(each) for each in solved], axis=2)
+            lost = np.array([[linear_map.inner(penalty * a, b) for b in solved] for a in solved])
+            variances = leverage - lost.transpose(2, 0, 1)
         downdates = RowDowndates(inverse, block, leverage, curvature.take(rows).to_dense())
-        yield rows, solved[:, 0, 0], variances, downdates
+        yield rows, solved[0].reshape(q, k, -1)[:, 0], variances, downdates
 
 
 def _variance(objective: Objective, measures: RowMeasures) -> float:

@@ -16,8 +16,6 @@ from .predictors import LinearMap
 from .reweighting import Reweighting
 from .solvers import InverseHessian, Solver, SolverContext
 
-# Less curvature left than this share, in any direction, and the model is not determined.
-LEAST_CURVATURE_LEFT = 1e-10
 # The factor I − C M of a downdate stays below 32 MB.
 LARGEST_DOWNDATE = 2000
 # With an iterative solver every column of U costs as much as a right-hand side.
@@ -61,7 +59,7 @@ class Downdate:
     @property
     def determined(self) -> bool:
         """Whether the other rows leave the model determined."""
-        return bool(np.linalg.svd(self.left, compute_uv=False)[-1] >= LEAST_CURVATURE_LEFT)
+        return bool(np.linalg.svd(self.left, compute_uv=False)[-1] >= self.inverse.least_left)
 
     def solve(self, right_hand_sides: Array) -> Array:
         """(∇²J_c)⁻¹ B, (p, m)."""

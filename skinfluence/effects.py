@@ -14,8 +14,6 @@ import numpy as np
 from .blocks import row_blocks
 from .curvature import Array
 from .objective import Objective
-from .predictors import LinearMap
-from .solvers import InverseHessian
 
 # Parameter directions of the test rows that are held at once.
 DIRECTION_BYTES = 1 << 28
@@ -37,7 +35,7 @@ def training_blocks(
 
 
 def gradient_products(
-    objective: Objective, directions: Array, rows: Array | None
+    objective: Objective, directions: Any, rows: Array | None
 ) -> Iterator[tuple[slice, Array]]:
     """v_tᵀ∇ℓ_i for directions (p, m) and training rows i: blocks (m, rows)."""
     for positions, block in training_blocks(objective, rows, directions.shape[1]):
@@ -45,27 +43,7 @@ def gradient_products(
         yield positions, linear_map.scores(directions, objective.residuals[block])
 
 
-def target_directions(
-    inverse: InverseHessian, test_map: LinearMap, gradients: Array, *, mean: bool = False
-) -> Array:
-    """(∇²J)⁻¹ times the parameter gradient of each test row's target: (p, m)."""
-    if mean:
-        columns = mean_gradient(test_map, gradients)
-    else:
-        columns = test_map.columns(gradients)
-    return inverse.solve(columns)
-
-
-def mean_gradient(test_map: LinearMap, gradients: Array) -> Array:
-    """The parameter gradient of the targets' mean, (p, 1)."""
-    cotangents = gradients[:, :, None] / len(gradients)
-    total = np.zeros((test_map.n_parameters, 1))
-    for rows in row_blocks(test_map.n_rows, 8 * test_map.n_inputs):
-        total += test_map.take(rows).vjp(cotangents[rows])
-    return total
-
-
-def input_gradients(objective: Objective, directions: Array, rows: Array) -> Array:
+def input_gradients(objective: Objective, directions: Any, rows: Array) -> Array:
     """∂/∂x_i of v_tᵀ∇ℓ_i for directions (p, m): (m, rows, d).
 
     For z = Wᵀx + b and u = jvp_i(v), it is W B_i u + V_w r_i.
@@ -75,7 +53,7 @@ def input_gradients(objective: Objective, directions: Array, rows: Array) -> Arr
     bent = objective.row_curvature(rows).matmul(linear_map.jvp(directions).astype(np.float64))
     n_features = linear_map.X.shape[1]
     result = np.empty((directions.shape[1], len(rows), n_features), dtype=linear_map.dtype)
-    for t, direction in enumerate(directions.T):
+    for t in range(len(result)):
         through_values = linear_map.input_vjp(objective.theta, bent[:, :, t])
-        result[t] = through_values + linear_map.input_vjp(direction, residuals)
+        result[t] = through_values + linear_map.input_vjp(directions[:, [t]], residuals)
     return result

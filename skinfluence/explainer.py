@@ -20,6 +20,7 @@ from .optimality import measure_optimality
 from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
 from .scenarios import Scenarios
+from .smoothing import smooth_optimum
 from .solvers import SolverContext, as_solver
 from .verification import VerificationAnswers
 from .wellposed import require_determined
@@ -39,8 +40,9 @@ class InfluenceExplainer(
 ):
     """Which training rows are responsible for a prediction.
 
-    Influence functions (Koh & Liang, ICML 2017) for scikit-learn's linear, logistic and
-    support-vector models, with a second-order answer to what happens when a row is removed.
+    Influence functions (Koh & Liang, ICML 2017) for scikit-learn's linear, logistic,
+    support-vector and kernel models, with a second-order or exact answer to what happens when a
+    row is removed.
 
     Parameters
     ----------
@@ -50,12 +52,13 @@ class InfluenceExplainer(
     prefit : bool, default=False
         Use ``estimator`` as it is; ``fit`` then takes the data that it was fitted on. A
         ``FrozenEstimator`` is used as it is in any case.
-    solver : {"auto", "cholesky", "cg", "lissa"} or solver object, default="auto"
+    solver : {"auto", "cholesky", "dual", "cg", "lissa"} or solver object, default="auto"
         How (∇²J)⁻¹ is applied. Objects carry settings: ``CG(tol=1e-10)``.
     damping : float, default=0.0
         Added to the diagonal of the Hessian of the mean risk, H + damping · I.
     smoothing : float, default=1e-3
-        Temperature of the smooth hinge for hinge losses, in margin units (Section 4.3).
+        Temperature of the smooth hinge that stands in for the hinge, in margin units
+        (Section 4.3), and of the smoothed epsilon-insensitive loss, in deviations of y.
     refit_tol : float, default=1e-8
         Of ``kind="refit"``: the gradient of a row's leave-one-out objective at which its refit
         ends, relative to what the removal made of it, in the norm of the inverse Hessian.
@@ -73,7 +76,8 @@ class InfluenceExplainer(
     estimator_ : estimator
         The fitted estimator.
     objective_ : Objective
-        What it minimises, on its training data, at its fitted parameters.
+        What it minimises, on its training data, at its fitted parameters; smoothed, where its loss
+        has kinks, and at the optimum of that.
     solver_ : InverseHessian
         (∇²J)⁻¹, ready to be applied.
     report_ : Bunch
@@ -92,11 +96,12 @@ class InfluenceExplainer(
       (``class_weight="balanced"``, which also reweighs the other rows, left aside).
     - ``kind="removal"``: the change of the target when row i is removed and the model refitted
       with the same hyper-parameters, by one Newton step corrected for the row's own leverage,
-      and the target evaluated there. Exact for squared loss. For a loss, positive = helpful.
+      and the target evaluated there. Exact for squared loss. For a loss, positive = helpful. For
+      losses with kinks (hinge, epsilon-insensitive) one step would not do: the same as "refit".
     - ``kind="refit"``: that change exactly, for any loss: Newton steps for all rows together until
       each row's own leave-one-out optimum, from the estimator's own optimum as the reference (so
       a loose ``tol`` of the estimator doesn't blur it). Some five passes over the data per row;
-      ``damping`` plays no part. For a hinge loss, of the smoothed objective.
+      ``damping`` plays no part. Losses with kinks are smoothed by a thousandth of ``smoothing``.
 
     Examples
     --------
@@ -174,19 +179,21 @@ class InfluenceExplainer(
         rows = model_rows(self._transformers, self._model, X)
         targets = check_targets(y, rows.shape[0], "y")
         weights = check_sample_weight(sample_weight, rows.shape[0])
-        self.objective_ = as_objective(
-            self._model, rows, targets, weights, smoothing=self.smoothing
-        )
+        fitted = as_objective(self._model, rows, targets, weights, smoothing=self.smoothing)
+        self._fitted = fitted
         self._training_X, self._training_y, self._sample_weight = X, y, weights
-        require_determined(self.objective_, self.damping)
+        require_determined(fitted, self.damping)
         context = self._context()
+        self.objective_ = (
+            smooth_optimum(fitted, solver, context) if fitted.loss.smoothed else fitted
+        )
         operator = self.objective_.hessian().damped(self.damping * self.objective_.n_rows)
         self.solver_ = solver.factor(operator, context)
         require_determined(self.objective_, self.damping, self.solver_.rank)
         self._solver, self._solver_context = solver, context
         self._removal = RowRemoval(Scenarios(self.objective_, self.solver_, solver, context))
         self._refits = None
-        optimality = measure_optimality(self.objective_, self.solver_, context.random_state)
+        optimality = measure_optimality(fitted, self.solver_, context.random_state)
         self.report_ = Bunch(
             n=self.objective_.n_rows,
             p=self.objective_.n_parameters,

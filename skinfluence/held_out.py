@@ -71,6 +71,11 @@ class HeldOutAnswers(ReweightingAnswers):
         ndarray of shape (n, n_classes)
             Columns in the order of ``classes_``.
 
+        Raises
+        ------
+        ValueError
+            For models that fit probabilities afterwards, such as ``SVC(probability=True)``.
+
         Examples
         --------
         >>> from sklearn.datasets import load_iris
@@ -81,6 +86,13 @@ class HeldOutAnswers(ReweightingAnswers):
         >>> explainer.loo_predict_proba().shape
         (150, 3)
         """
+        check_is_fitted(self)
+        if not self.objective_.loss.has_probabilities:
+            raise ValueError(
+                f"{WHO}.loo_predict_proba got {type(self._model).__name__}, whose probabilities "
+                "are no part of the objective that it minimises: they are fitted afterwards. Use "
+                "loo_decision_function."
+            )
         values = self._loo_values(kind)
         codes = np.arange(len(self.estimator_.classes_))
         columns = [
@@ -116,11 +128,13 @@ class HeldOutAnswers(ReweightingAnswers):
         >>> int((explainer.loo_predict() != y).sum())
         5
         """
-        values = self.loo_decision_function(kind=kind)
-        if not self.objective_.coding.is_classification:
-            return values
+        check_is_fitted(self)
+        objective = self.objective_
+        if not objective.coding.is_classification:
+            return self.loo_decision_function(kind=kind)
+        values = self._loo_values(kind)
         require_finite(values, "predicted label")
-        codes = values.argmax(axis=1) if values.ndim > 1 else (values > 0).astype(np.intp)
+        codes = objective.coding.elect(objective.predictor.class_values(values))
         return np.asarray(self.estimator_.classes_)[codes]
 
     def loo_score(self, scoring: Any = None, *, kind: str = "removal") -> float:

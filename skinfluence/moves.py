@@ -26,8 +26,8 @@ Moves = Iterator[tuple[Array, Array]]
 def first_order_moves(removal: RowRemoval, reweighting: Reweighting) -> Moves:
     """Columns, and their changes of the parameters (p, columns)."""
     for columns in _blocks(reweighting):
-        gradients = reweighting.take(columns).gradient_changes()
-        yield columns, -removal.inverse.solve(gradients)
+        block = reweighting.take(columns)
+        yield columns, block.prescribed - removal.inverse.solve(block.gradient_changes())
 
 
 def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Moves:
@@ -46,7 +46,8 @@ def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Mo
                 block, position, scenarios.inverse, scenarios.solver, scenarios.context
             )
             if inverse.determined:
-                moves[:, [position]] = -inverse.solve(gradients[:, [position]])
+                step = inverse.solve(gradients[:, [position]])
+                moves[:, [position]] = block.prescribed[:, [position]] - step
             else:
                 undetermined.append(column)
         yield columns, moves

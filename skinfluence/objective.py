@@ -25,7 +25,7 @@ from .curvature import Array, Curvature
 from .losses import Loss
 from .operators import HessianOperator
 from .penalties import L2
-from .predictors import LinearMap, LinearPredictor
+from .predictors import LinearMap, Predictor
 from .weighting import RowWeights
 
 
@@ -36,7 +36,7 @@ class Objective:
     Parameters
     ----------
     loss : Loss
-    predictor : LinearPredictor
+    predictor : LinearPredictor or KernelPredictor
     penalty : L2
     theta : ndarray of shape (q, K)
         The fitted parameters.
@@ -50,10 +50,12 @@ class Objective:
     mean_over : {None, "weights", "rows"}
         None: the estimator's objective is a sum, and Ω stays as it is whatever the rows. Else a
         mean, and Ω is in proportion to Σ s_i, or to the number of rows.
+    centred : bool
+        Whether the constant is the mean of the targets, whatever the rows, and no parameter.
     """
 
     loss: Loss
-    predictor: LinearPredictor
+    predictor: Predictor
     penalty: L2
     theta: Array
     linear_map: LinearMap
@@ -61,6 +63,7 @@ class Objective:
     weights: RowWeights
     coding: TargetCoding
     mean_over: Literal["weights", "rows"] | None = None
+    centred: bool = False
 
     @property
     def n_rows(self) -> int:
@@ -106,7 +109,8 @@ class Objective:
             outputs = [slice(k, k + 1) for k in range(z.shape[1])]
             losses = [self.loss.value(self.y[:, k], z[:, k]) for k in outputs]
             data = (weights * np.column_stack(losses)).sum()
-        return float(data) + self.penalty.value(self.theta)
+        pull = self.penalty.gradient(self.theta).reshape(-1, 1)
+        return float(data + 0.5 * self.linear_map.inner(pull, self.theta.reshape(-1, 1))[0])
 
     def gradient(self, residuals: Array | None = None) -> Array:
         """∇J (p,), or with other residuals in place of the fitted ones."""

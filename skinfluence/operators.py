@@ -7,6 +7,7 @@ Everything is in the sum convention; ``damping`` here is what is added to the di
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from scipy.sparse.linalg import LinearOperator
 
 from .blocks import row_blocks
 from .curvature import Array, Curvature
-from .predictors import LinearMap
+from .predictors import FeatureMap, LinearMap
 
 GRAM_BLOCK_BYTES = 1 << 26
+# Curvature whose share in the sum over rows is below rounding is none.
+NEGLIGIBLE_CURVATURE = 1e-17
 
 
 class HessianOperator(LinearOperator):
-    """∇²J, symmetric positive semi-definite, of shape (p, p).
+    """∇²J, positive semi-definite, of shape (p, p); symmetric in the inner product of its map.
 
     Parameters
     ----------
@@ -135,6 +138,41 @@ class HessianOperator(LinearOperator):
         form = pairs * self.n_rows * (self.n_inputs * self.linear_map.density) ** 2
         return form + self.n_blocks * self.block_size**3 / 3.0
 
+    @property
+    def features(self) -> FeatureMap:
+        """The map, where features are at hand."""
+        if not isinstance(self.linear_map, FeatureMap):
+            raise TypeError("The features of a kernel are implicit: use the dual solver.")
+        return self.linear_map
+
+    @property
+    def implicit(self) -> bool:
+        """Whether there are no features to form ∇²J from."""
+        return self.linear_map.implicit
+
+    @property
+    def has_dual(self) -> bool:
+        """Whether all parameters but an intercept's are penalised, or damped."""
+        diagonal = self.diagonal + self.damping
+        return bool((diagonal[: len(diagonal) - bool(self.linear_map.constant)] > 0).all())
+
+    @cached_property
+    def dual_size(self) -> int:
+        """Size of the largest dual system: rows with curvature, times outputs that are coupled."""
+        separable = self.curvature.separable
+        sizes: Array = self.curvature.largest_eigenvalues()[:, None]
+        if separable:
+            sizes = self.curvature.weights  # type: ignore[attr-defined]
+        threshold = NEGLIGIBLE_CURVATURE * sizes.max(initial=0.0) / max(1, len(sizes))
+        most = int((sizes > threshold).sum(axis=0).max(initial=0))
+        return most if separable else most * self.n_outputs
+
+    def dual_operations(self) -> float:
+        """Floating-point operations of forming and factorising the dual systems."""
+        size = float(self.dual_size)
+        form = size**2 * self.n_inputs * self.linear_map.density
+        return self.n_blocks * (form + size**3 / 3.0)
+
     def to_blocks(self, directions: Array) -> Array:
         """(p, m) → (n_blocks, block size, ·): the layout of ``dense_blocks``."""
         m = directions.shape[1]
@@ -173,7 +211,7 @@ class HessianOperator(LinearOperator):
             weights = self.curvature.take(rows).weights  # type: ignore[attr-defined]
             if self.n_blocks > 1:
                 weights = np.broadcast_to(weights, (len(weights), self.n_blocks))
-            for k, gram in enumerate(self.linear_map.take(rows).grams(weights)):
+            for k, gram in enumerate(self.features.take(rows).grams(weights)):
                 blocks[k] += gram
         return blocks
 
@@ -183,7 +221,7 @@ class HessianOperator(LinearOperator):
         for rows in self._gram_rows():
             weights = self.curvature.take(rows).to_dense()[:, first, second]
             for k, h, gram in zip(
-                first, second, self.linear_map.take(rows).grams(weights), strict=True
+                first, second, self.features.take(rows).grams(weights), strict=True
             ):
                 dense[k, :, h, :] += gram
         for k, h in zip(first, second, strict=True):
@@ -207,10 +245,10 @@ class HessianOperator(LinearOperator):
         for rows in row_blocks(self.n_rows, 8 * (self.n_inputs + self.n_outputs**2)):
             dense = self.curvature.take(rows).to_dense()
             weights = np.einsum("nkk->nk", dense)
-            total += self.linear_map.take(rows).weighted_squares(weights)
+            total += self.features.take(rows).weighted_squares(weights)
         return (total + self.penalty_diagonal().reshape(total.shape)).reshape(-1)
 
     def largest_eigenvalue_bound(self) -> float:
         """Upper bound: Σ ‖φ_i‖² λ_max(s_i B_i) + the penalty's largest entry."""
-        data = self.linear_map.squared_norms() @ self.curvature.largest_eigenvalues()
+        data = self.features.squared_norms() @ self.curvature.largest_eigenvalues()
         return float(data) + float(self.penalty_diagonal().max())

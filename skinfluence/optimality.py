@@ -70,14 +70,15 @@ def measure_optimality(
     # singular, where an iterative solver would never come to an end.
     rounding = SMALLEST_SUM * np.sqrt((noise**2).mean(axis=1))
     columns = np.column_stack([np.where(np.abs(gradient) > rounding, gradient, 0.0), noise])
-    products = np.einsum("pm,pm->m", columns, inverse.estimate(columns))
+    products = objective.linear_map.inner(columns, inverse.estimate(columns))
     products = np.maximum(products, 0.0)
     values = objective.training_values[:, :, None]
     bent = objective.curvature.matmul(values)
     floor = SMALLEST_RELATIVE_STEP**2 * float((values * bent).sum())
     scale = float(products[1:].mean()) + floor / TOLERANCE**2
     relative = np.sqrt(products[0] / scale) if scale > 0 else 0.0
-    return Optimality(float(np.linalg.norm(gradient)), float(relative))
+    squared = objective.linear_map.inner(gradient[:, None], gradient[:, None])[0]
+    return Optimality(float(np.sqrt(max(0.0, squared))), float(relative))
 
 
 def resampled_gradients(objective: Objective, random_state: int) -> Array:
@@ -94,8 +95,10 @@ def smallest_subgradient(objective: Objective) -> Array:
     lower, upper = objective.loss.residual_range(objective.y, objective.training_values)
     rows, outputs = np.nonzero(upper > lower)
     if not len(rows):
-        return objective.gradient()
-    residuals = objective.residuals.copy()
+        return objective.gradient(lower)
+    if objective.linear_map.implicit:
+        return objective.gradient(_multipliers(objective, lower, upper))
+    residuals = lower.copy()
     residuals[rows, outputs] = 0.0
     smooth_part = objective.gradient(residuals)
     kinks = objective.linear_map.take(rows)
@@ -113,6 +116,17 @@ def smallest_subgradient(objective: Objective) -> Array:
         return 0.5 * float(total @ total), np.asarray(weights * along, dtype=np.float64)
 
     bounds = np.column_stack([lower[rows, outputs], upper[rows, outputs]])
-    start = objective.residuals[rows, outputs]
+    start = np.clip(objective.residuals, lower, upper)[rows, outputs]
     best = minimize(norm_and_slope, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return gradient(best.x)
+
+
+def _multipliers(objective: Objective, lower: Array, upper: Array) -> Array:
+    """The subgradients nearest to stationarity, (n, K): each has a coefficient of its own.
+
+    At an optimum s r + λθ = 0 for the coefficients θ of the kernel at each row.
+    """
+    pull = objective.penalty.gradient(objective.theta)[: objective.n_rows]
+    weights = np.broadcast_to(objective.weights.values, pull.shape)
+    wanted = np.divide(-pull, weights, out=np.zeros_like(pull), where=weights > 0)
+    return np.clip(wanted, lower, upper)

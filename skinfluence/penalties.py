@@ -1,4 +1,8 @@
-"""Penalties Ω(θ): value, gradient, and the Hessian as its diagonal."""
+"""Penalties Ω(θ): the gradient, and the Hessian as its diagonal.
+
+Of implicit features the coordinates are those of functions: λ f is the gradient of ½ λ ‖f‖², by its
+coefficients as by itself. The value is half the inner product of the gradient with θ.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +24,6 @@ class L2:
     """
 
     strength: Array
-
-    def value(self, theta: Array) -> float:
-        """Ω, for θ of shape (n_inputs, K)."""
-        return float(0.5 * (self.strength * theta**2).sum())
 
     def gradient(self, theta: Array) -> Array:
         """∇Ω, (n_inputs, K), or (n_inputs, K, m) for m parameter columns."""

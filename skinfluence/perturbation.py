@@ -60,8 +60,8 @@ class PerturbationAnswers(Answers):
         choose("reduce", reduce, (None, "mean"))
         rows = self._rows(indices)
         question = self._question(X_test, y_test, "loss")
-        directions = effects.target_directions(
-            self.solver_, question.linear_map, question.gradients(), mean=reduce == "mean"
+        directions = self.solver_.directions(
+            question.linear_map, question.gradients(), mean=reduce == "mean"
         )
         gradients = effects.input_gradients(self.objective_, directions, rows)
         gradients *= -self.objective_.n_rows

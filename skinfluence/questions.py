@@ -10,7 +10,7 @@ import numpy as np
 
 from .blocks import row_blocks
 from .curvature import Array
-from .effects import target_blocks, target_directions
+from .effects import target_blocks
 from .inputs import WHO, check_targets, choose
 from .objective import Objective
 from .predictors import LinearMap
@@ -62,21 +62,25 @@ class Question:
 
     def directions(
         self, inverse: InverseHessian, *, mean: bool = False
-    ) -> Iterator[tuple[slice, Array]]:
-        """(∇²J)⁻¹ times the targets' parameter gradients, in blocks of test rows (p, m)."""
+    ) -> Iterator[tuple[slice, Any]]:
+        """(∇²J)⁻¹ times the targets' parameter gradients, in blocks of test rows."""
         gradients = self.gradients()
         if mean:
-            yield slice(0, 1), target_directions(inverse, self.linear_map, gradients, mean=True)
+            yield slice(0, 1), inverse.directions(self.linear_map, gradients, mean=True)
             return
         for tests in target_blocks(self.n_rows, self.linear_map.n_parameters, 1):
             block = self.linear_map.take(tests)
-            yield tests, target_directions(inverse, block, gradients[tests])
+            yield tests, inverse.directions(block, gradients[tests])
 
     def changes(self, leave_out: LeaveOut, rows: Array) -> Iterator[tuple[slice, Any, Array]]:
         """Change of each target by the removal of each row: tests, positions, values."""
-        before = leave_out.objective.decision_values(self.linear_map)
+        objective = leave_out.objective
+        asked, before = (
+            self.target.under(objective.loss),
+            objective.decision_values(self.linear_map),
+        )
         for tests, positions, moves in leave_out.decision_moves(self.linear_map, rows):
-            target, start = self.target.take(tests), before[tests]
+            target, start = asked.take(tests), before[tests]
             after = evaluate(target, start[:, None, :] + moves)
             yield tests, positions, after - target.value(start)[:, None]
 
@@ -128,10 +132,8 @@ def _prediction(objective: Objective, linear_map: LinearMap, y: Any) -> Target:
                 "have no single predicted value. Pass y_test to explain the loss, or fit one "
                 "regressor per output."
             )
-        return DecisionTarget(np.zeros(n, dtype=np.intp), np.ones(n), "unit of y")
+        return DecisionTarget(np.ones((n, 1)), "unit of y")
     codes = objective.coding.codes(y, "y_test")
     if objective.loss.has_probabilities:
         return ProbabilityTarget(objective.loss, codes)
-    if n_outputs == 1:
-        return DecisionTarget(np.zeros(n, dtype=np.intp), np.where(codes == 1, 1.0, -1.0))
-    return DecisionTarget(codes, np.ones(n))
+    return DecisionTarget(objective.coding.output_weights(codes, n_outputs))

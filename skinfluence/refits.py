@@ -96,10 +96,8 @@ class Refits:
     def own_moves(self, rows: Array) -> Array:
         """Change of each row's own decision values by its removal, (rows, K)."""
         result = np.empty((len(rows), self.objective.linear_map.n_outputs))
-        q, k = self.objective.theta.shape
         for positions, changes in self.without_rows(rows):
-            inputs = self.objective.linear_map.take(rows[positions]).inputs()
-            result[positions] = np.einsum("iq,qki->ik", inputs, changes.reshape(q, k, -1))
+            result[positions] = self.objective.linear_map.take(rows[positions]).own_values(changes)
         return result
 
     def parameter_steps(self, rows: Array) -> Array:
@@ -257,7 +255,8 @@ class Refits:
             )
         changes = optimum.changes
         operator = self.inverse.operator
-        distance = np.sqrt(max(0.0, float((changes * operator.matmat(changes)).sum())))
+        inner = self.objective.linear_map.inner
+        distance = np.sqrt(max(0.0, float(inner(operator.matmat(changes), changes)[0])))
         far = distance > NEAR * self._noise
         theta = self.objective.theta + changes.reshape(self.objective.theta.shape)
         self.objective = replace(self.objective, theta=theta)
@@ -270,7 +269,8 @@ class Refits:
     def _noise(self) -> float:
         """The gradient's resampling noise in the norm of the inverse Hessian."""
         noise = resampled_gradients(self.objective, self.context.random_state)
-        return float(np.sqrt(np.mean(decrement(noise, self.inverse.estimate(noise)) ** 2)))
+        moved = self.inverse.estimate(noise)
+        return float(np.sqrt(np.mean(decrement(self.objective.linear_map, noise, moved) ** 2)))
 
     @cached_property
     def _rounding(self) -> float:
@@ -278,7 +278,8 @@ class Refits:
         rng = np.random.default_rng(self.context.random_state)
         theta = self.objective.theta.reshape(-1, 1)
         moved = theta * rng.choice([-1.0, 1.0], size=(len(theta), N_SIGN_VECTORS))
-        size = np.sqrt(np.mean((moved * self.inverse.operator.matmat(moved)).sum(axis=0)))
+        bent = self.inverse.operator.matmat(moved)
+        size = np.sqrt(np.mean(self.objective.linear_map.inner(bent, moved)))
         return float(ROUNDING_OF_NOISE * self._noise + ROUNDING_OF_THETA * size)
 
     @cached_property

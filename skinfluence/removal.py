@@ -27,9 +27,6 @@ from .predictors import LinearMap
 from .scenarios import Scenario, Scenarios
 from .solvers import InverseHessian
 
-# A row whose removal leaves less than this share of curvature in its own direction has
-# leverage 1: without it the model is not determined.
-LEAST_CURVATURE_LEFT = 1e-10
 # About half an hour of two cores.
 MANY_OPERATIONS = 1e14
 
@@ -64,7 +61,7 @@ class RowDowndates:
     def determined(self) -> Array:
         """Which rows leave the model determined, (rows,)."""
         smallest = np.linalg.svd(self._left(), compute_uv=False)[:, -1]
-        return np.asarray(smallest >= LEAST_CURVATURE_LEFT)
+        return np.asarray(smallest >= self.inverse.least_left)
 
     def steps(self, right: Array) -> Array:
         """(I − C_i M_i)⁻¹ b_i for b (rows, K)."""
@@ -79,13 +76,12 @@ class RowDowndates:
     def approximate(self, gradients: Array) -> Array:
         """The inverses times one column each, (p, rows), as far as the solver's estimate goes."""
         moved = self.inverse.estimate(gradients)
-        q, k = self.linear_map.n_inputs, self.linear_map.n_outputs
-        own = np.einsum("iq,qki->ik", self.linear_map.inputs(), moved.reshape(q, k, -1))
+        own = self.linear_map.own_values(moved)
         bent = np.matmul(self.curvature, own[:, :, None])[:, :, 0]
         return moved + self.inverse.estimate(self.linear_map.columns(self.steps(bent)))
 
     def _left(self) -> Array:
-        return np.eye(self.linear_map.n_outputs) - self.curvature @ self.leverage
+        return self.inverse.left(self.linear_map, self.curvature, self.leverage)
 
 
 class RowRemoval:
@@ -144,27 +140,27 @@ class RowRemoval:
         k = test_map.n_outputs
         for group, scenario in self.scenarios.groups(rows):
             directions = self._test_directions(scenario, test_map)
-            for block in row_blocks(len(group), 8 * k * directions.shape[1]):
+            for block in row_blocks(len(group), 8 * k * test_map.n_rows * len(directions)):
                 positions = group[block]
                 chosen = rows[positions]
                 linear_map = self.objective.linear_map.take(_as_slice(chosen))
                 moves = self._moves(linear_map, directions, steps[positions])
                 yield positions, moves + self.scenarios.decision_shifts(test_map, chosen, scenario)
 
-    def _test_directions(self, scenario: Scenario, test_map: LinearMap) -> Array:
+    def _test_directions(self, scenario: Scenario, test_map: LinearMap) -> list[Any]:
         # A loss that is a sum over outputs keeps them apart: one direction then carries all K.
         n, k = test_map.n_rows, test_map.n_outputs
         separable = self.objective.curvature.separable
-        seeds = [np.ones(k)] if separable else list(np.eye(k))
-        columns = [test_map.columns(np.tile(seed, (n, 1))) for seed in seeds]
-        return scenario.inverse.solve(np.concatenate(columns, axis=1))
+        seeds = np.ones((1, k)) if separable else np.eye(k)
+        scenario.inverse.expect(n * len(seeds))
+        return [scenario.inverse.directions(test_map, np.tile(seed, (n, 1))) for seed in seeds]
 
-    def _moves(self, linear_map: LinearMap, directions: Array, steps: Array) -> Array:
+    def _moves(self, linear_map: LinearMap, directions: list[Any], steps: Array) -> Array:
         if self.objective.curvature.separable:
-            values = linear_map.jvp(directions).astype(np.float64)
+            values = linear_map.jvp(directions[0]).astype(np.float64)
             return (values * steps[:, :, None]).transpose(2, 0, 1)
-        scores = linear_map.scores(directions, steps).astype(np.float64)
-        return scores.reshape(linear_map.n_outputs, -1, linear_map.n_rows).transpose(1, 2, 0)
+        scores = [linear_map.scores(each, steps).astype(np.float64) for each in directions]
+        return np.stack(scores, axis=2)
 
     def _complete(self, rows: Array) -> None:
         missing = np.unique(rows[~self._known[rows]])

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
 from .adapters import fit_parameters, same_hyperparameters
+from .adapters import with_decision_values as with_decision_values
 from .curvature import Array
 from .exceptions import warn_user
 
@@ -55,11 +57,14 @@ class LeaveOneOut:
     method: str
 
     @classmethod
-    def of(cls, fitted: Any, X: Any, *data: Any) -> LeaveOneOut:
-        """Of a fitted estimator, with the hyper-parameters that it ended up with."""
+    def of(cls, fitted: Any, seen: Any, X: Any, *data: Any) -> LeaveOneOut:
+        """Of a fitted estimator, with the hyper-parameters that it ended up with.
+
+        ``seen`` are the training rows as its final model sees them.
+        """
         # Of the sparse formats CSR is the one to take rows from.
         rows = X.tocsr() if sparse.issparse(X) else X
-        return cls(same_hyperparameters(fitted), rows, *data)
+        return cls(same_hyperparameters(fitted, seen), rows, *data)
 
     def decision_values(self, rows: Array, n_jobs: int | None) -> list[Array]:
         """Of the test rows, each (n_test, outputs): fitted on all rows, then without each row."""
@@ -77,8 +82,11 @@ class LeaveOneOut:
             options = fit_parameters(model, self.sample_weight[kept])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            model.fit(take_rows(self.X, kept), take_rows(self.y, kept), **options)
-            values = as_columns(getattr(model, self.method)(self.X_test))
+            X, X_test = take_rows(self.X, kept), self.X_test
+            if get_tags(model).input_tags.pairwise:
+                X, X_test = take_columns(X, kept), take_columns(X_test, kept)
+            model.fit(X, take_rows(self.y, kept), **options)
+            values = as_columns(getattr(model, self.method)(X_test))
         return values, [Caught(w.category, str(w.message), (w.filename, w.lineno)) for w in caught]
 
 
@@ -95,6 +103,11 @@ def take_rows(data: Any, rows: Array) -> Any:
     if hasattr(data, "shape"):
         return data[rows]
     return [data[row] for row in rows]
+
+
+def take_columns(data: Any, columns: Array) -> Any:
+    """Some columns of a precomputed kernel, a DataFrame or an array."""
+    return data.iloc[:, columns] if hasattr(data, "iloc") else np.asarray(data)[:, columns]
 
 
 def _warn_once(caught_by_refit: Iterable[list[Caught]], n_refits: int) -> None:

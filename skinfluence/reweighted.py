@@ -146,17 +146,16 @@ class ReweightingAnswers(Answers):
         """Columns of a reweighting and their changes of the parameters."""
         if kind == "upweight":
             return first_order_moves(self._removal, reweighting)
-        if kind == "removal":
+        if self._by_newton(kind):
             return newton_moves(self._removal, reweighting, what)
         return exact_moves(self._exact(), reweighting, what)
 
     def _as_estimator(self, values: Array) -> Array:
         """Decision values (rows, K, …) in the shape that the estimator gives them."""
-        predictor = self.objective_.predictor
-        one_column = self.objective_.coding.is_classification or len(predictor.coef_shape) == 1
-        if values.shape[1] == 1 and one_column:
-            return values[:, 0]
-        return predictor.class_values(values)
+        predictor, coding = self.objective_.predictor, self.objective_.coding
+        shown = coding.present(predictor.class_values(values))
+        one_column = coding.is_classification or len(predictor.coef_shape) == 1
+        return shown[:, 0] if shown.shape[1] == 1 and one_column else shown
 
     def _summed_influence(self, question: Question, reweighting: RowsLeftOut) -> Array:
         result = np.zeros((question.n_rows, reweighting.n_columns))
@@ -178,9 +177,10 @@ def _moved_values(linear_map: LinearMap, base: Objective, changes: Array) -> Arr
 def _target_changes(question: Question, base: Objective, changes: Array) -> Array:
     """Change of each target at θ + Δθ, (n_test, m)."""
     result = np.empty((question.n_rows, changes.shape[1]))
+    asked = question.target.under(base.loss)
     bytes_per_row = 8 * 3 * question.linear_map.n_outputs * changes.shape[1]
     for tests in row_blocks(question.n_rows, bytes_per_row):
-        block, target = question.linear_map.take(tests), question.target.take(tests)
+        block, target = question.linear_map.take(tests), asked.take(tests)
         before = target.value(_moved_values(block, base, np.zeros((len(changes), 1)))[:, :, 0])
         after = _moved_values(block, base, changes).transpose(0, 2, 1)
         result[tests] = evaluate(target, after) - before[:, None]

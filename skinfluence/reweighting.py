@@ -67,6 +67,19 @@ class Reweighting(ABC):
     def penalty_scale(self) -> Array:
         """ω, (m,)."""
 
+    @abstractmethod
+    def mean_targets(self) -> Array:
+        """Means of the targets of each column's rows, (K, m)."""
+
+    @cached_property
+    def prescribed(self) -> Array:
+        """Changes of parameters that are given rather than fitted, (p, m)."""
+        objective = self.objective
+        moves = np.zeros((*objective.theta.shape, self.n_columns))
+        if objective.centred:
+            moves[-1] = self.mean_targets() - objective.theta[-1][:, None]
+        return moves.reshape(objective.n_parameters, self.n_columns)
+
     def weights(self, column: int) -> Array:
         """s' of one column, (n, 1) or (n, K)."""
         n_rows, n_outputs = self.objective.n_rows, self.objective.weights.values.shape[1]
@@ -75,8 +88,11 @@ class Reweighting(ABC):
         return weights[:, :, 0]
 
     def gradient_changes(self) -> Array:
-        """∇J_c − ∇J at the fitted parameters, (p, m)."""
+        """∇J_c − ∇J at the fitted parameters, but for those prescribed, (p, m)."""
         objective, m = self.objective, self.n_columns
+        if objective.centred:
+            theta = objective.theta.reshape(-1, 1) + self.prescribed
+            return self.gradients(theta) - objective.gradient()[:, None]
         slope = objective.penalty.gradient(objective.theta).reshape(-1, 1)
         total = (self.penalty_scale - 1.0) * slope
         n_outputs = objective.linear_map.n_outputs
@@ -150,8 +166,8 @@ class RowsLeftOut(Reweighting):
         return self.objective.weights.class_weights_without(self.members)
 
     def gradient_changes(self) -> Array:
-        """∇J_c − ∇J at the fitted parameters, (p, m)."""
-        if self.class_weights is not None:
+        """∇J_c − ∇J at the fitted parameters, but for those prescribed, (p, m)."""
+        if self.class_weights is not None or self.objective.centred:
             return super().gradient_changes()
         objective = self.objective
         slope = objective.penalty.gradient(objective.theta).reshape(-1, 1)
@@ -181,6 +197,12 @@ class RowsLeftOut(Reweighting):
         if self.class_weights is not None:
             return None
         return np.sort(self.members[:, [column]].nonzero()[0])
+
+    def mean_targets(self) -> Array:
+        """(K, m)."""
+        y = self.objective.y
+        left = len(y) - np.asarray(self.members.sum(axis=0)).reshape(-1)
+        return np.asarray((y.sum(axis=0) - self.members.T @ y).T / left)
 
     def most_changed_rows(self) -> int:
         """Rows of the largest set."""
@@ -234,6 +256,12 @@ class NewWeights(Reweighting):
         """In place."""
         residuals *= self.sample_weights[rows][:, None, :]
         residuals *= self.objective.weights.by_class(rows, self.class_weights)
+
+    def mean_targets(self) -> Array:
+        """(K, m), by weight."""
+        return np.asarray(
+            self.objective.y.T @ self.sample_weights / self.sample_weights.sum(axis=0)
+        )
 
     def changed_rows(self, column: int) -> Array | None:
         """Rows with another sample weight; None where class weights change all."""

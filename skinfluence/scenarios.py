@@ -8,7 +8,8 @@ of class c, that row's own loss still in it:
 
 where g_k are the sums of each class's gradients before class weights, and ∇Ω if the objective is
 a mean. ∇J_{c,i} has row i's own count taken out (rows of one class can differ in their sample
-weights) and ∇²J_c the class's mean count.
+weights) and ∇²J_c the class's mean count. Where the constant is the mean of the targets, δ_i is
+what that mean moves by, with what it makes of the other parameters.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ class Scenarios:
     def _prepare(self, code: int) -> Scenario:
         values = self.objective.weights.values
         scale = self._mean_penalty_scale()
+        if self.objective.centred:
+            return Scenario(self.inverse, values, self._of_the_mean())
         if self._balanced is None and scale == 1.0:
             return Scenario(self.inverse, values)
         if self._balanced is not None:
@@ -147,8 +150,19 @@ class Scenarios:
         member = weights.codes[:, None] == np.arange(weights.n_classes)
         return self.objective.sum_gradients(unit[:, :, None] * member[:, None, :])
 
+    def _of_the_mean(self) -> Array:
+        """Moves of the parameters when the constant, a mean of targets, rises by 1, (p, K)."""
+        objective = self.objective
+        rises = np.zeros((*objective.theta.shape, objective.linear_map.n_outputs))
+        rises[-1] = np.eye(objective.linear_map.n_outputs)
+        rises = rises.reshape(objective.n_parameters, -1)
+        return rises - self.inverse.solve(self.inverse.operator.matmat(rises))
+
     def _losses(self, rows: Array) -> Array:
         """What each g_k's weight loses when row i goes, (rows, S)."""
+        if self.objective.centred:
+            without = RowsLeftOut.one_by_one(self.objective, rows).mean_targets().T
+            return np.asarray(without - self.objective.theta[-1])
         columns = []
         if self._balanced is not None:
             without = self._class_weights_without(self._balanced, rows)

@@ -29,6 +29,10 @@ class Target(ABC):
     def gradient(self, decision_values: Array) -> Array:
         """(rows, K) → (rows, K)."""
 
+    def under(self, loss: Loss) -> Target:
+        """The same target where another loss stands for the estimator's own."""
+        return self
+
     @abstractmethod
     def take(self, rows: Any) -> Target:
         """The target of some test rows; an index may repeat."""
@@ -53,6 +57,10 @@ class LossTarget(Target):
     def gradient(self, decision_values: Array) -> Array:
         """R, (rows, K)."""
         return self.loss.residual(self.y, decision_values)
+
+    def under(self, loss: Loss) -> LossTarget:
+        """By that loss."""
+        return LossTarget(loss, self.y)
 
     def take(self, rows: Any) -> LossTarget:
         """Some rows."""
@@ -82,31 +90,26 @@ class ProbabilityTarget(Target):
 
 @dataclass(frozen=True)
 class DecisionTarget(Target):
-    """One signed decision value: of a class, or a regressor's prediction.
+    """A weighted sum of decision values: that of a class, or a regressor's prediction.
 
     Parameters
     ----------
-    outputs : ndarray of shape (rows,)
-        Which decision value.
-    signs : ndarray of shape (rows,)
+    weights : ndarray of shape (rows, K)
         −1 for the first of two classes, whose decision value is the other's, negated.
     unit : str
     """
 
-    outputs: Array
-    signs: Array
+    weights: Array
     unit: str = "decision value"
 
     def value(self, decision_values: Array) -> Array:
         """(rows,)."""
-        chosen = decision_values[np.arange(len(self.outputs)), self.outputs]
-        return np.asarray(self.signs * chosen)
+        return np.einsum("ik,ik->i", self.weights, decision_values)
 
     def gradient(self, decision_values: Array) -> Array:
         """(rows, K)."""
-        chosen = np.arange(decision_values.shape[1]) == self.outputs[:, None]
-        return np.asarray(self.signs[:, None] * chosen)
+        return self.weights
 
     def take(self, rows: Any) -> DecisionTarget:
         """Some rows."""
-        return DecisionTarget(self.outputs[rows], self.signs[rows], self.unit)
+        return DecisionTarget(self.weights[rows], self.unit)

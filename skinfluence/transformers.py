@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from .curvature import Array
+from .kernels import PairwiseKernel
 
 
 @singledispatch
@@ -91,6 +93,23 @@ def _project(step: Any, X: Any, cotangents: Array) -> Array:
     return np.asarray(cotangents @ step.components_)
 
 
+@step_vjp.register(Nystroem)
+def _nystroem(step: Any, X: Any, cotangents: Array) -> Array:
+    parameters = dict(step.kernel_params or {})
+    for name in ("gamma", "coef0", "degree"):
+        if getattr(step, name) is not None:
+            parameters[name] = getattr(step, name)
+    kernel = PairwiseKernel(step.kernel, parameters)
+    return kernel.input_vjp(_rows(X), step.components_, cotangents @ step.normalization_)
+
+
+@step_vjp.register(RBFSampler)
+def _cosines(step: Any, X: Any, cotangents: Array) -> Array:
+    slopes = -np.sin(_rows(X) @ step.random_weights_ + step.random_offset_)
+    slopes *= (2.0 / slopes.shape[1]) ** 0.5
+    return np.asarray((cotangents * slopes) @ step.random_weights_.T)
+
+
 def pull_back(transformers: list[Any], X: Any, rows: Array, cotangents: Array) -> Array:
     """From the model's inputs back through all steps to the raw features of some rows."""
     if not transformers:
@@ -102,6 +121,10 @@ def pull_back(transformers: list[Any], X: Any, rows: Array, cotangents: Array) -
     for transformer, given in zip(reversed(transformers), reversed(inputs), strict=True):
         cotangents = step_vjp(transformer, given, cotangents)
     return cotangents.astype(dtype, copy=False)
+
+
+def _rows(X: Any) -> Any:
+    return X.tocsr() if sparse.issparse(X) else np.asarray(X)
 
 
 def _take(X: Any, rows: Array) -> Any:

@@ -16,7 +16,7 @@ from .exceptions import warn_user
 from .inputs import WHO, choose, model_rows
 from .questions import Question
 from .resolution import stopping_errors, warn_if_unresolved
-from .retraining import LeaveOneOut, as_columns
+from .retraining import LeaveOneOut, as_columns, with_decision_values
 
 STRATEGIES = ("top", "random")
 PREPROCESSING = ("refit", "fixed")
@@ -65,7 +65,8 @@ class VerificationAnswers(Answers):
             How many training rows are left out, one at a time.
         strategy : {"top", "random"}, array-like of int or boolean mask, default="top"
             "top": those with the largest predicted effects, summed over the test rows (by
-            "removal" where the kind is "refit", which would refit all rows only to rank them).
+            one Newton step where the kind is "refit", which would refit all rows only to rank
+            them, and to first order for losses with a kink).
             "random": drawn with the explainer's ``random_state``. Or the rows themselves;
             ``n_rows`` is then not used.
         preprocessing : {"refit", "fixed"}, default="refit"
@@ -139,7 +140,7 @@ class VerificationAnswers(Answers):
 
     def _warn_if_unresolved(self, question: Question, result: Verification) -> None:
         if self.report_.relative_step > ROUNDING:
-            errors = stopping_errors(self.objective_, self.solver_, question)
+            errors = stopping_errors(self._fitted, self.solver_, question)
             both = result.predicted[result.finite], result.actual[result.finite]
             warn_if_unresolved(self._model, errors, *both)
 
@@ -174,7 +175,8 @@ class VerificationAnswers(Answers):
             seed = 0 if self.random_state is None else self.random_state
             drawn = check_random_state(seed).choice(n, size=n_rows, replace=False)
             return np.asarray(np.sort(drawn))
-        kind = "removal" if kind == "refit" else kind
+        if kind != "upweight":
+            kind = "removal" if self._by_newton("removal") else "upweight"
         totals = np.zeros(n)
         for _, positions, values in self._predicted_changes(question, kind, None):
             totals[positions] += np.abs(values).sum(axis=0)
@@ -226,18 +228,20 @@ class VerificationAnswers(Answers):
         return np.asarray(-weights[:, 0] / self.objective_.n_rows)
 
     def _leave_one_out(self, question: Question, X_test: Any, preprocessing: str) -> LeaveOneOut:
-        fitted, X = self.estimator_, self._training_X
+        fitted, X = with_decision_values(self.estimator_), self._training_X
         if preprocessing == "fixed":
-            fitted = self._model
+            fitted = with_decision_values(self._model)
             X = model_rows(self._transformers, self._model, X)
             X_test = question.linear_map.X
         method = "decision_function" if self.objective_.coding.is_classification else "predict"
         self._check_method(fitted, method, X_test, question)
-        return LeaveOneOut.of(fitted, X, self._training_y, self._sample_weight, X_test, method)
+        seen = self.objective_.linear_map.X
+        y, weights = self._training_y, self._sample_weight
+        return LeaveOneOut.of(fitted, seen, X, y, weights, X_test, method)
 
     def _check_method(self, fitted: Any, method: str, X_test: Any, question: Question) -> None:
         """Refuse models whose public method isn't the decision value that the loss reads."""
-        expected = question.decision_values
+        expected = self._fitted.decision_values(question.linear_map)
         values = self._read(getattr(fitted, method)(X_test)) if hasattr(fitted, method) else None
         precision = np.sqrt(np.finfo(question.linear_map.dtype).eps)
         if (
@@ -264,7 +268,8 @@ class VerificationAnswers(Answers):
     ) -> Array:
         """(n_test, rows)."""
         models = refits.decision_values(rows, n_jobs)
-        with_all, *without = (question.target.value(self._read(values)) for values in models)
+        target = question.target.under(self.objective_.loss.sharpened())
+        with_all, *without = (target.value(self._read(values)) for values in models)
         changes = [target - with_all for target in without]
         return np.array(changes).reshape(len(rows), question.n_rows).T
 

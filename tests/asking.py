@@ -27,6 +27,11 @@ ROWS = np.array([7, 0, 150, 33, 34])
 CHEAP_KINDS = tuple(kind for kind in KINDS if kind != "refit")
 
 
+def cheap_kinds(explainer: InfluenceExplainer) -> tuple[str, ...]:
+    """Those that cost little for all rows: removal of losses with kinks is refits."""
+    return ("upweight",) if explainer.objective_.loss.kinked else CHEAP_KINDS
+
+
 def explain(model: Any, X: Any, y: np.ndarray, weights: Any = None, **options: Any) -> Any:
     return InfluenceExplainer(model, prefit=True, **options).fit(X, y, sample_weight=weights)
 
@@ -35,12 +40,15 @@ def answers(explainer: InfluenceExplainer, data: Data, rows: np.ndarray = ROWS) 
     """All there is to ask, by name."""
     X_test, y_test = data.X_test, data.y_test
     asked = {}
-    for kind in CHEAP_KINDS:
+    for kind in cheap_kinds(explainer):
         asked[f"influence, {kind}"] = explainer.influence(X_test, y_test, kind=kind)
         asked[f"mean, {kind}"] = explainer.influence(X_test, y_test, kind=kind, reduce="mean")
         asked[f"self, {kind}"] = explainer.self_influence(kind=kind)
         parameters = explainer.parameter_influence(kind=kind)
         asked[f"coef, {kind}"], asked[f"intercept, {kind}"] = parameters.values()
+    if explainer.objective_.loss.kinked:
+        options = {"kind": "removal", "indices": rows}
+        asked["influence, removal"] = explainer.influence(X_test, y_test, **options)
     asked["influence, refit"] = explainer.influence(X_test, y_test, kind="refit", indices=rows)
     asked["self, refit"] = explainer.self_influence(kind="refit", indices=rows)
     asked["perturbation"] = explainer.perturbation_gradient(X_test, y_test, indices=rows)

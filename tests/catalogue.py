@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import sklearn
 from reference import (
+    epsilon_insensitive,
     hinge,
     log_loss,
     log_loss_one_vs_rest,
+    squared_epsilon_insensitive,
     squared_error,
     squared_error_of_signs,
     squared_hinge,
@@ -32,9 +34,9 @@ from sklearn.linear_model import (
     RidgeClassifierCV,
     RidgeCV,
 )
-from sklearn.svm import LinearSVC
+from sklearn.svm import LinearSVC, LinearSVR
 
-from skinfluence import InfluenceExplainer
+from skinfluence import InfluenceExplainer, as_objective
 
 SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 
@@ -73,6 +75,16 @@ class Case:
         return self.loss in (squared_error, squared_error_of_signs)
 
     @property
+    def has_kink(self) -> bool:
+        """Its loss, for which a smooth one stands in."""
+        return self.loss in (hinge, epsilon_insensitive)
+
+    @property
+    def curvature_jumps(self) -> bool:
+        """For every row that crosses the margin, or the edge of the tube."""
+        return self.loss in (squared_hinge, squared_epsilon_insensitive)
+
+    @property
     def one_vs_rest(self) -> bool:
         return self.data == "three classes" and self.loss not in (log_loss, squared_error_of_signs)
 
@@ -101,6 +113,12 @@ class Fit:
     data: Data
     model: Any
     explainer: InfluenceExplainer
+
+    @property
+    def objective(self) -> Any:
+        """What the estimator minimises, at its own parameters."""
+        weights = self.setting.weights(self.data)
+        return as_objective(self.model, self.data.X, self.data.y, weights)
 
     def refit(self, data: Data) -> Any:
         """The model fitted on other data with the same hyper-parameters."""
@@ -156,6 +174,12 @@ def _logistic_cv() -> LogisticRegressionCV:
 def _svc(loss: str = "squared_hinge", **parameters: Any) -> LinearSVC:
     tol = 1e-12 if loss == "squared_hinge" else 1e-9
     return LinearSVC(loss=loss, tol=tol, max_iter=2_000_000, random_state=0, **parameters)
+
+
+def _svr(loss: str = "squared_epsilon_insensitive", **parameters: Any) -> LinearSVR:
+    # The primal solver stops at 1e-6 of the gradient, whatever its tol.
+    tight = {"dual": True, "tol": 1e-10, "max_iter": 2_000_000, "random_state": 0}
+    return LinearSVR(loss=loss, epsilon=0.3, **tight, **parameters)
 
 
 def _same_alpha(model: Any) -> Any:
@@ -244,6 +268,17 @@ CASES += [
     Case("LinearSVC, intercept_scaling", _svc(intercept_scaling=3.0), "binary", squared_hinge),
     Case("LinearSVC, hinge", _svc("hinge", C=0.05), "binary", hinge),
 ]
+CASES += [
+    Case(name, estimator, "regression", squared_epsilon_insensitive)
+    for name, estimator in [
+        ("LinearSVR, squared", _svr()),
+        ("LinearSVR, squared, intercept_scaling", _svr(intercept_scaling=3.0, C=0.02)),
+        ("LinearSVR, squared, no intercept", _svr(fit_intercept=False, C=0.1)),
+    ]
+]
+CASES.append(
+    Case("LinearSVR", _svr("epsilon_insensitive", C=0.05), "regression", epsilon_insensitive)
+)
 if SKLEARN < (1, 8):
     CASES += [
         Case("LogisticRegression, penalty=None", _logistic(penalty=None), "binary", log_loss),
@@ -255,4 +290,4 @@ if SKLEARN < (1, 8):
         ),
     ]
 # Those whose loss is smooth enough for refits to be compared row by row.
-SMOOTH_CASES = [case for case in CASES if case.loss is not hinge]
+SMOOTH_CASES = [case for case in CASES if not case.has_kink]

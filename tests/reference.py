@@ -39,6 +39,19 @@ def log_loss_one_vs_rest(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
     return np.logaddexp(0.0, -_signs(model, y, values) * values).sum(axis=1)
 
 
+def _excess(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    """How far from the tube of ±epsilon around y."""
+    return np.maximum(0.0, np.abs(model.predict(X) - y) - model.epsilon)
+
+
+def epsilon_insensitive(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    return _excess(model, X, y)
+
+
+def squared_epsilon_insensitive(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
+    return _excess(model, X, y) ** 2
+
+
 def hinge(model: Any, X: Any, y: np.ndarray) -> np.ndarray:
     values = _decision_values(model, X)
     return np.maximum(0.0, 1.0 - _signs(model, y, values) * values).sum(axis=1)

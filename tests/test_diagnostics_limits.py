@@ -139,7 +139,10 @@ def test_dfbetas_need_one_output_and_a_likelihood():
         (LinearSVC(), BINARY, "SquaredHinge of 1 output(s)"),
     ]:
         explainer = InfluenceExplainer(model).fit(data.X, data.y)
-        needed = ("needed are one output and a loss with standard errors", "parameter_influence")
+        needed = (
+            "needed are coefficients of features, one output and a loss with standard errors",
+            "parameter_influence",
+        )
         with raises(ValueError, "InfluenceExplainer.diagnostics", "dfbetas=True", loss, *needed):
             explainer.diagnostics(dfbetas=True)
 

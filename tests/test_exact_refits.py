@@ -146,14 +146,17 @@ def smoothed_hinge_optimum(data: Data, setting: Setting, model: Any) -> np.ndarr
 
 @pytest.mark.parametrize("case, setting", combinations(named("LinearSVC, hinge")), ids=by_name)
 def test_hinge(case, setting):
-    """scikit-learn refits the hinge itself, the explainer the smoothed one."""
+    """At a temperature where scipy finds the optimum: refits take a thousandth of smoothing."""
     fit = case.fit(setting)
+    weights = setting.weights(fit.data)
+    explainer = explain(fit.model, fit.data.X, fit.data.y, weights, smoothing=1.0)
     rows = np.r_[np.argsort(fit.explainer.self_influence())[:4], 0, 33]
     before = smoothed_hinge_optimum(fit.data, setting, fit.model)
     data = [fit.data.without(row) for row in rows]
     after = np.array([smoothed_hinge_optimum(each, setting, fit.model) for each in data])
-    got = fit.explainer.parameter_influence(kind="refit", indices=rows)
-    same(np.column_stack([got["coef"][:, 0], got["intercept"]]), after - before, 1e-6)
+    for kind in ("refit", "removal"):
+        got = explainer.parameter_influence(kind=kind, indices=rows)
+        same(np.column_stack([got["coef"][:, 0], got["intercept"]]), after - before, 1e-6)
 
 
 # ------------------------------------------------------------------------ where chords fail
@@ -279,7 +282,8 @@ def test_the_reference_is_the_optimum_and_not_the_estimator(case):
         removal = explain(early, data.X, data.y).influence(
             data.X_test, data.y_test, kind="removal", indices=ROWS
         )
-        assert np.abs(removal - expected).max() > 1e-3 * np.abs(expected).max()
+        off = np.abs(removal - expected).max() / np.abs(expected).max()
+        assert off < 1e-8 if case.has_kink else off > 1e-3  # refits or one Newton step
     off = clone(fit.model).fit(data.X, data.y)
     off.coef_, off.intercept_ = 1.3 * off.coef_, off.intercept_ + 0.3
     with pytest.warns(NotStationaryWarning):

@@ -76,24 +76,19 @@ def strongest(effects: np.ndarray, k: int = 25) -> np.ndarray:
     return np.argsort(-np.abs(effects).max(axis=0), kind="stable")[:k]
 
 
-# n, strength, least correlation and range of the slope. With few rows in 784 dimensions all
-# support vectors lie on the kink (the first line: 44 of 44).
-REMOVAL = [
-    (400, 0.01, 0.75, (0.9, 1.4)),
-    (400, 0.1, 0.95, (0.9, 1.2)),
-    (1500, 0.01, 0.93, (0.75, 1.1)),
-    (1500, 0.1, 0.98, (0.85, 1.1)),
-]
+# n and strength. With few rows in 784 dimensions all support vectors lie on the kink (the first
+# pair: 44 of 44), and one Newton step has correlations of 0.76 to 0.98 with refits.
+REMOVAL = [(400, 0.01), (400, 0.1), (1500, 0.01), (1500, 0.1)]
 
 
-@pytest.mark.parametrize("n, strength, least, slopes", REMOVAL)
-def test_removal_of_the_strongest_rows(n, strength, least, slopes):
+@pytest.mark.parametrize("n, strength", REMOVAL)
+def test_removal_of_the_strongest_rows(n, strength):
     given, explainer = problem(n, strength), explained(n, strength)
-    predicted = explainer.influence(given.X_test, given.y_test, kind="removal")
-    rows = strongest(predicted)
-    correlation, slope = agreement(predicted[:, rows], changes_by_refit(given, rows))
-    assert correlation >= least
-    assert slopes[0] <= slope <= slopes[1]
+    rows = strongest(explainer.influence(given.X_test, given.y_test))
+    predicted = explainer.influence(given.X_test, given.y_test, kind="removal", indices=rows)
+    correlation, slope = agreement(predicted, changes_by_refit(given, rows))
+    assert correlation >= 0.99999
+    assert slope == pytest.approx(1.0, abs=1e-3)
 
 
 FIRST_ORDER = [(400, 0.1, 0.96), (1500, 0.03, 0.97), (1500, 0.1, 0.98)]

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import CHEAP_KINDS, FEW, ROWS, all_same, answers, explain, same
+from asking import FEW, ROWS, all_same, answers, cheap_kinds, explain, same
 from catalogue import CASES, by_name, combinations
-from reference import hinge
 from rows import make_data
 from scipy import sparse
 from sklearn.base import clone
@@ -43,9 +42,10 @@ def test_integer_weights_are_copies_and_zero_is_absence(case, setting):
     by_presence = explain(weighted, data.X[present], data.y[present], copies[present])
     gone = by_weight.influence(data.X_test, data.y_test, kind="removal")
     left = by_presence.influence(data.X_test, data.y_test, kind="removal")
-    same(left, gone[:, present])
-    assert not gone[:, copies == 0].any()
-    if case.loss is not hinge:  # whose fits are tight to 1e-9 of the dual, not of the weights
+    # Refits, of losses with kinks, end within their tolerance.
+    same(left, gone[:, present], 1e-6 if case.has_kink else 1e-9)
+    assert np.abs(gone[:, copies == 0]).max() <= (1e-7 * np.abs(gone).max() if case.has_kink else 0)
+    if not case.has_kink:  # whose fits are tight to 1e-9 of the dual, not of the weights
         refitted = clone(model).fit(repeated.X, repeated.y)
         again = explain(refitted, repeated.X, repeated.y)
         same(again.influence(data.X_test, data.y_test) / len(index), several, 1e-4)
@@ -60,7 +60,7 @@ def test_sparse_is_dense(case, setting):
     got = answers(explainer, csr)
     expected = answers(fit.explainer, fit.data)
     assert all(isinstance(value, np.ndarray) for value in got.values())
-    all_same(got, expected, 1e-8 if case.loss is hinge else 1e-10)
+    all_same(got, expected, 1e-8 if case.has_kink else 1e-10)
 
 
 @pytest.mark.parametrize("layout", ["csc", "coo", "lil"])
@@ -121,7 +121,7 @@ def test_block_sizes(name, solver, tolerance, case, csr, request):
 def test_test_rows_one_by_one(case):
     fit = case.fit()
     X_test, y_test = fit.data.X_test, fit.data.y_test
-    for kind in CHEAP_KINDS:
+    for kind in cheap_kinds(fit.explainer):
         together = fit.explainer.influence(X_test, y_test, kind=kind)
         alone = [
             fit.explainer.influence(X_test[[t]], y_test[[t]], kind=kind)[0]
@@ -145,10 +145,10 @@ def test_row_order(case, setting):
     order = np.random.default_rng(0).permutation(len(data.y))
     moved = data.take(order)
     explainer = explain(fit.model, moved.X, moved.y, setting.weights(moved))
-    for kind in CHEAP_KINDS:
+    for kind in cheap_kinds(fit.explainer):
         got = explainer.influence(data.X_test, data.y_test, kind=kind)
         expected = fit.explainer.influence(data.X_test, data.y_test, kind=kind)
-        tolerance = 1e-8 if case.loss is hinge else 1e-10
+        tolerance = 1e-8 if case.has_kink else 1e-10
         same(got, expected[:, order], tolerance)
         same(explainer.self_influence(kind=kind), fit.explainer.self_influence(kind=kind)[order])
     places = np.argsort(order)[ROWS]
@@ -161,7 +161,7 @@ def test_row_order(case, setting):
 @pytest.mark.parametrize("case, setting", PAIRS, ids=by_name)
 def test_self_influence_is_the_diagonal(case, setting):
     fit = case.fit(setting)
-    for kind in CHEAP_KINDS:
+    for kind in cheap_kinds(fit.explainer):
         every = fit.explainer.influence(fit.data.X, fit.data.y, kind=kind)
         same(fit.explainer.self_influence(kind=kind), np.diag(every), 1e-8)
     assert (fit.explainer.self_influence(kind="upweight") <= 0).all()
@@ -173,7 +173,7 @@ def test_mean_and_indices(case, setting):
     data, explainer = fit.data, fit.explainer
     mask = np.zeros(len(data.y), dtype=bool)
     mask[ROWS] = True
-    for kind in CHEAP_KINDS:
+    for kind in cheap_kinds(fit.explainer):
         every = explainer.influence(data.X_test, data.y_test, kind=kind)
         some = explainer.influence(data.X_test, data.y_test, kind=kind, indices=ROWS)
         same(some, every[:, ROWS], 1e-12)

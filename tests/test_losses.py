@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from skinfluence.losses import (
     BinomialLogLoss,
     Loss,
     MarginLoss,
+    SmoothEpsilonInsensitive,
     SmoothHinge,
     SoftmaxLogLoss,
+    SquaredEpsilonInsensitive,
     SquaredError,
     SquaredHinge,
     orthonormal_contrasts,
@@ -23,7 +26,12 @@ from skinfluence.losses import (
 
 N = 12
 # Losses whose constructor needs something; all others are made without arguments.
-ARGUMENTS = {SoftmaxLogLoss: (4,), SmoothHinge: (0.3,)}
+ARGUMENTS = {
+    SoftmaxLogLoss: (4,),
+    SmoothHinge: (0.3,),
+    SmoothEpsilonInsensitive: (0.5, 0.3),
+    SquaredEpsilonInsensitive: (0.5,),
+}
 
 
 def subclasses(kind: type) -> Iterator[type]:
@@ -42,8 +50,8 @@ CLASSES = sorted(
 )
 
 
-def make(kind: type, n_outputs: int):
-    """A loss with targets and decision values: (loss, y, z)."""
+def make(kind: type, n_outputs: int, *, absent: bool = False):
+    """A loss with targets and decision values: (loss, y, z); some signs are 0 if ``absent``."""
     loss = kind(*ARGUMENTS.get(kind, ()))
     rng = np.random.default_rng(0)
     if hasattr(loss, "n_classes"):
@@ -51,6 +59,7 @@ def make(kind: type, n_outputs: int):
         y = rng.integers(loss.n_classes, size=N)
     elif isinstance(loss, MarginLoss):
         y = rng.choice([-1.0, 1.0], size=(N, n_outputs))
+        y[::2, ::2] *= not absent
     else:
         y = rng.standard_normal((N, n_outputs))
     return loss, y, 1.5 * rng.standard_normal((N, n_outputs))
@@ -61,9 +70,14 @@ def n_outputs(request):
     return request.param
 
 
-@pytest.fixture(params=CLASSES, ids=lambda kind: kind.__name__)
+MADE = [(kind, False) for kind in CLASSES]
+MADE += [(kind, True) for kind in CLASSES if issubclass(kind, MarginLoss)]
+
+
+@pytest.fixture(params=MADE, ids=lambda made: made[0].__name__ + ", absent" * made[1])
 def case(request, n_outputs):
-    return make(request.param, n_outputs)
+    kind, absent = request.param
+    return make(kind, n_outputs, absent=absent)
 
 
 def differences(function, z, step=1e-5):
@@ -77,9 +91,7 @@ def differences(function, z, step=1e-5):
 
 
 def test_the_classes_are_found():
-    assert {SquaredError, BinomialLogLoss, SoftmaxLogLoss, SmoothHinge, SquaredHinge} <= set(
-        CLASSES
-    )
+    assert {SquaredError, BinomialLogLoss, SquaredHinge, *ARGUMENTS} <= set(CLASSES)
     assert MarginLoss not in CLASSES
 
 
@@ -94,6 +106,29 @@ def test_curvature_is_the_derivative_of_residual(case):
     loss, y, z = case
     expected = differences(lambda values: loss.residual(y, values), z)
     assert_allclose(loss.curvature(y, z).to_dense(), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_residuals_of_columns_are_those_of_each(case):
+    loss, y, z = case
+    columns = z[:, :, None] + np.random.default_rng(7).standard_normal((*z.shape, 5))
+    expected = np.stack([loss.residual(y, columns[:, :, m]) for m in range(5)], axis=-1)
+    assert_allclose(loss.residual_columns(y, columns), expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, absent in MADE if absent])
+def test_outputs_that_a_row_has_no_part_in(kind):
+    loss, y, z = make(kind, 3, absent=True)
+    absent = y == 0
+    assert 0 < absent.sum() < absent.size
+    alone = [loss.value(y[:, [k]], z[:, [k]]) for k in range(3)]
+    assert_allclose(sum(alone), loss.value(y, z))
+    far = np.where(absent, 1e3 * z, z)
+    assert_allclose(loss.value(y, far), loss.value(y, z))
+    assert not loss.residual(y, z)[absent].any()
+    assert not np.einsum("ikk->ik", loss.curvature(y, z).to_dense())[absent].any()
+    low, high = type(loss)(*[2.0] * len(ARGUMENTS.get(kind, ()))).residual_range(y, z)
+    assert not low[absent].any()
+    assert not high[absent].any()
 
 
 def test_curvature_is_symmetric_and_positive_semidefinite(case):
@@ -162,10 +197,13 @@ def test_values_stay_finite_far_out(case):
 def test_residual_range_holds_the_residual(case):
     loss, y, z = case
     low, high = loss.residual_range(y, z)
-    residual = loss.residual(y, z)
+    # Of the loss that it stands in for, where it does.
+    residual = replace(loss, temperature=1e-12).residual(y, z) if loss.smoothed else None
+    residual = loss.residual(y, z) if residual is None else residual
     assert (low <= residual).all()
     assert (residual <= high).all()
-    if not isinstance(loss, SmoothHinge):
+    assert loss.smoothed == isinstance(loss, (SmoothHinge, SmoothEpsilonInsensitive))
+    if not loss.smoothed:
         assert (low == high).all()
 
 
@@ -255,3 +293,6 @@ def test_separates_only_where_every_row_is_on_its_side(kind):
     assert loss.separates(y, right)
     right[0] = 0.0
     assert not loss.separates(y, right)
+    if isinstance(loss, MarginLoss):
+        y[0] = 0.0
+        assert loss.separates(y, right)

@@ -14,6 +14,7 @@ from rows import PLAIN, SETTINGS, make_data
 from sklearn.base import clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.frozen import FrozenEstimator
+from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
@@ -36,6 +37,8 @@ STEPS = [
     PCA(3),
     PCA(3, whiten=True),
     TruncatedSVD(3, random_state=0),
+    Nystroem(gamma=0.01, n_components=10, random_state=0),
+    RBFSampler(gamma=0.01, n_components=10, random_state=0),
 ]
 if "clip" in inspect.signature(MaxAbsScaler).parameters:
     STEPS.append(MaxAbsScaler(clip=True))

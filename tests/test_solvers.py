@@ -185,6 +185,8 @@ class Shape:
     n_blocks: int = 1
     product: float = 1e9
     dense: float = 1e12
+    implicit: bool = False
+    has_dual: bool = False
 
     def product_operations(self) -> float:
         return self.product

@@ -24,8 +24,9 @@ MAY_SEE = {
     "weighting": {"curvature"},
     "losses": {"curvature"},
     "penalties": {"curvature"},
-    "predictors": {"curvature"},
-    "transformers": {"curvature"},
+    "predictors": {"blocks", "curvature", "kernels"},
+    "kernels": {"curvature"},
+    "transformers": {"curvature", "kernels"},
     "targets": {"curvature", "losses"},
     "operators": {"blocks", "curvature", "predictors"},
     "solvers": {"blocks", "curvature", "exceptions", "operators", "predictors"},
@@ -34,7 +35,8 @@ MAY_SEE = {
         "weighting",
     },
     "adapters": {
-        "coding", "curvature", "losses", "objective", "penalties", "predictors", "weighting",
+        "coding", "curvature", "kernels", "losses", "objective", "penalties", "predictors",
+        "weighting",
     },
     "retraining": {"adapters", "curvature", "exceptions"},  # no formulas
     "datasets": set(),
@@ -45,13 +47,15 @@ SEEN_BY = {
     "cleaning": set(),
     "attack": set(),
     "datasets": set(),
+    "svm": set(),
     "explainer": {"__init__"},
-    "adapters": {"__init__", "explainer", "retraining"},
+    "adapters": {"__init__", "explainer", "retraining", "svm"},
 }
 # What rooms may have from scikit-learn.
 SKLEARN = {"sklearn", "base", "utils", "exceptions"}
 MORE_SKLEARN = {
-    "transformers": {"decomposition", "preprocessing"},
+    "kernels": {"gaussian_process", "metrics"},
+    "transformers": {"decomposition", "kernel_approximation", "preprocessing"},
     "datasets": {"datasets", "feature_extraction"},
     "held_out": {"metrics", "model_selection"},
 }

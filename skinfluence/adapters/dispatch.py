@@ -13,7 +13,7 @@ from ..curvature import Array
 from ..losses import Loss
 from ..objective import Objective
 from ..penalties import L2
-from ..predictors import LinearPredictor
+from ..predictors import LinearMap, LinearPredictor
 from ..weighting import RowWeights
 
 
@@ -59,6 +59,7 @@ def as_objective(
     >>> bool(abs(objective.gradient()).max() < 1e-12)
     True
     """
+    refuse(estimator)
     supported = sorted(kind.__name__ for kind in as_objective.registry if kind is not object)
     raise TypeError(
         f"InfluenceExplainer got an unsupported estimator: {type(estimator).__name__}. "
@@ -66,6 +67,16 @@ def as_objective(
         "around them. For another model that minimises a sum of smooth losses, register an "
         "adapter with skinfluence.as_objective.register."
     )
+
+
+@singledispatch
+def refuse(estimator: Any) -> None:
+    """Say why this very estimator has no objective, where there is more to say than "unsupported".
+
+    Raises
+    ------
+    TypeError
+    """
 
 
 def linear_objective(
@@ -105,14 +116,10 @@ def linear_objective(
         contrasts=getattr(loss, "contrasts", None),
     )
     linear_map = predictor.linearize(X)
-    strengths = np.atleast_1d(np.asarray(strength, dtype=np.float64))
-    diagonal = np.repeat(strengths[None, :], linear_map.n_inputs, axis=0)
-    if constant and not penalise_intercept:
-        diagonal[-1] = 0.0
     return Objective(
         loss=loss,
         predictor=predictor,
-        penalty=L2(diagonal),
+        penalty=squared_norm(strength, linear_map, penalise_intercept=penalise_intercept),
         theta=predictor.pack(estimator.coef_, estimator.intercept_),
         linear_map=linear_map,
         y=coding.encode(y, "y"),
@@ -120,6 +127,15 @@ def linear_objective(
         coding=coding,
         mean_over=mean_over,
     )
+
+
+def squared_norm(strength: Any, linear_map: LinearMap, *, penalise_intercept: bool) -> L2:
+    """Ω = ½ strength ‖·‖² for one strength, or one per output (K,)."""
+    strengths = np.atleast_1d(np.asarray(strength, dtype=np.float64))
+    diagonal = np.repeat(strengths[None, :], linear_map.n_inputs, axis=0)
+    if linear_map.constant and not penalise_intercept:
+        diagonal[-1] = 0.0
+    return L2(diagonal)
 
 
 def unit_weights(sample_weight: Array | None, n_rows: int) -> Array:

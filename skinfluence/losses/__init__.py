@@ -6,13 +6,15 @@ Conventions
 -----------
 - ``decision_values`` z has shape (n, K), ``residual`` (n, K), ``value`` (n,).
 - ``y`` is what the estimator's target coding makes of the user's labels: (n, K) numbers for
-  regression, (n, K) signs ±1 for margin losses, (n,) class codes for the softmax loss.
+  regression, (n, K) signs for margin losses (±1, or 0 where a row has no part in an output), (n,)
+  class codes for the softmax loss.
 - A new loss is a subclass with ``value``, ``residual`` and ``curvature``; ``unit`` names what
   its values are measured in. ``probability`` and its gradient are for classifiers that have
   ``predict_proba``.
 """
 
 from .base import Loss
+from .epsilon import SmoothEpsilonInsensitive, SquaredEpsilonInsensitive
 from .margin import BinomialLogLoss, MarginLoss, SmoothHinge, SquaredHinge
 from .softmax import SoftmaxLogLoss, orthonormal_contrasts
 from .squared import SquaredError
@@ -21,8 +23,10 @@ __all__ = [
     "BinomialLogLoss",
     "Loss",
     "MarginLoss",
+    "SmoothEpsilonInsensitive",
     "SmoothHinge",
     "SoftmaxLogLoss",
+    "SquaredEpsilonInsensitive",
     "SquaredError",
     "SquaredHinge",
     "orthonormal_contrasts",

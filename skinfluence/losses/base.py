@@ -17,6 +17,11 @@ class Loss(ABC):
     has_probabilities: bool = False
     # σ² of the distribution whose likelihood the loss is; None where diagnostics know of none.
     dispersion: Literal["estimated", "one"] | None = None
+    # Whether its slope changes within a small part of what a removal moves decision values by, so
+    # that one Newton step is no answer to the removal.
+    kinked: bool = False
+    # Whether it stands in, smooth, for the loss with a kink that the estimator minimises.
+    smoothed: bool = False
 
     @abstractmethod
     def value(self, y: Array, decision_values: Array) -> Array:
@@ -39,6 +44,26 @@ class Loss(ABC):
     @abstractmethod
     def curvature(self, y: Array, decision_values: Array) -> Curvature:
         """B = ∂²ℓ/∂z², one K × K matrix per row."""
+
+    def sharpened(self) -> Loss:
+        """What refits take for a loss that stands in for another: as near to that as they get."""
+        return self
+
+    def kinks(self, y: Array, decision_values: Array) -> Array:
+        """How far decision values are below each kink, (n, K, kinks); NaN where there is none."""
+        return np.full((*decision_values.shape, 1), np.nan)
+
+    @property
+    def kink_width(self) -> float:
+        """Further than this from a kink the residual is constant, but for rounding."""
+        return np.inf
+
+    def settled(self, y: Array, decision_values: Array, reach: float) -> Array:
+        """Rows (n,) whose residual is the same wherever their decision values move within reach."""
+        distances = np.abs(self.kinks(y, decision_values))
+        if not self.kinked:
+            return np.zeros(len(decision_values), dtype=bool)
+        return np.asarray(~(distances <= reach + self.kink_width).any(axis=(1, 2)))
 
     def residual_range(self, y: Array, decision_values: Array) -> tuple[Array, Array]:
         """Smallest and largest subgradient, each (n, K); equal where the loss is smooth."""

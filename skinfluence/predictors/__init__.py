@@ -1,5 +1,21 @@
 """Predictors: how parameters become decision values, z = f(x; θ)."""
 
-from .linear import LinearMap, LinearPredictor
+from .base import LinearMap
+from .functions import Functions
+from .kernel import NO_RESIDUAL, KernelMap, KernelPredictor
+from .linear import FeatureMap, LinearPredictor
+from .rows import TrainingRows
 
-__all__ = ["LinearMap", "LinearPredictor"]
+Predictor = LinearPredictor | KernelPredictor
+
+__all__ = [
+    "NO_RESIDUAL",
+    "FeatureMap",
+    "Functions",
+    "KernelMap",
+    "KernelPredictor",
+    "LinearMap",
+    "LinearPredictor",
+    "Predictor",
+    "TrainingRows",
+]

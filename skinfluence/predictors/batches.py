@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from ..curvature import Array
-from .linear import LinearMap
+from .linear import FeatureMap
 
 
 class BatchMap:
@@ -16,13 +16,13 @@ class BatchMap:
 
     Parameters
     ----------
-    linear_map : LinearMap
+    linear_map : FeatureMap
         Of all rows.
     rows : ndarray of shape (R, batch_size)
         Rows of each chain's batch.
     """
 
-    def __init__(self, linear_map: LinearMap, rows: Array) -> None:
+    def __init__(self, linear_map: FeatureMap, rows: Array) -> None:
         self.n_chains, self.batch_size = rows.shape
         self.n_inputs, self.n_outputs = linear_map.n_inputs, linear_map.n_outputs
         self.n_features = linear_map.X.shape[1]

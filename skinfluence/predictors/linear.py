@@ -2,9 +2,8 @@
 
 Conventions
 -----------
-- d features, q = d or d + 1 inputs (with the constant last), K outputs, p = q·K parameters.
-- θ is (q, K); flattened in C order it is (p,), and a block of m directions is (p, m). A block
-  therefore reshapes to (q, K·m) without a copy and one matrix product serves all of it.
+- d features, q = d or d + 1 inputs, and the coordinates of ``base``. A block of directions (p, m)
+  reshapes to (q, K·m) without a copy and one matrix product serves all of it.
 - The constant is never appended to X: X stays the user's array.
 - Dense and sparse X share every line; sparse X becomes dense only in blocks of rows that a
   dense result was asked for.
@@ -20,6 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from ..curvature import Array
+from .base import LinearMap
 
 
 @dataclass(frozen=True)
@@ -84,47 +84,18 @@ class LinearPredictor:
             return decision_values
         return np.asarray(np.moveaxis(np.tensordot(self.contrasts, decision_values, (1, 1)), 0, 1))
 
-    def linearize(self, X: Any) -> LinearMap:
+    def linearize(self, X: Any) -> FeatureMap:
         """The map from parameters to the decision values of these rows."""
-        return LinearMap(X, self.n_outputs, self.constant)
+        return FeatureMap(X, self.n_outputs, self.constant)
 
 
-class LinearMap:
-    """θ → decision values of given rows, and back.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n, d)
-    n_outputs : int
-        K.
-    constant : float
-        The intercept's input, 0 without one.
-    """
-
-    def __init__(self, X: Any, n_outputs: int, constant: float) -> None:
-        self.X = X
-        self.n_outputs = n_outputs
-        self.constant = constant
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return int(self.X.shape[0])
+class FeatureMap(LinearMap):
+    """The map of rows whose features are at hand: φ_i is the row and its constant."""
 
     @property
     def n_inputs(self) -> int:
         """Number of inputs per output, q."""
         return int(self.X.shape[1]) + bool(self.constant)
-
-    @property
-    def n_parameters(self) -> int:
-        """p = q K."""
-        return self.n_inputs * self.n_outputs
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Dtype of the large products."""
-        return np.dtype(self.X.dtype)
 
     @property
     def density(self) -> float:
@@ -133,13 +104,17 @@ class LinearMap:
             return 1.0
         return float(self.X.nnz / max(1, self.X.shape[0] * self.X.shape[1]))
 
-    def take(self, rows: Any) -> LinearMap:
+    def take(self, rows: Any) -> FeatureMap:
         """The map of some rows (a slice makes no copy of a dense X)."""
-        return LinearMap(self.X[rows], self.n_outputs, self.constant)
+        return FeatureMap(self.X[rows], self.n_outputs, self.constant)
 
-    def as_float64(self) -> LinearMap:
+    def as_float64(self) -> FeatureMap:
         """The map with its products in float64; X is copied unless it is that already."""
-        return LinearMap(self.X.astype(np.float64, copy=False), self.n_outputs, self.constant)
+        return FeatureMap(self.X.astype(np.float64, copy=False), self.n_outputs, self.constant)
+
+    def with_outputs(self, n_outputs: int) -> FeatureMap:
+        """The same rows with so many outputs."""
+        return FeatureMap(self.X, n_outputs, self.constant)
 
     def jvp(self, directions: Array) -> Array:
         """(p, m) → (n, K, m)."""
@@ -162,8 +137,7 @@ class LinearMap:
     def scores(self, directions: Array, residuals: Array) -> Array:
         """Σ_k jvp(V)_ik r_ik for every row: (m, n), the inner products with all row gradients."""
         if self.n_outputs > 1:
-            values = self.jvp(directions)
-            return np.einsum("nkm,nk->mn", values, residuals.astype(self.dtype, copy=False))
+            return super().scores(directions, residuals)
         inputs = self._by_input(directions, directions.shape[1])
         d = self.X.shape[1]
         values = np.asarray(inputs[:d].T @ self.X.T)
@@ -173,10 +147,35 @@ class LinearMap:
         return values
 
     def columns(self, cotangents: Array) -> Array:
-        """(n, K) → (p, n): one column φ_i ⊗ r_i per row. For blocks of rows."""
+        """(n, K) → (p, n): one column φ_i ⊗ c_i per row. For blocks of rows."""
         inputs = self.inputs()
         columns = inputs.T[:, None, :] * cotangents.T[None, :, :]
         return columns.reshape(self.n_parameters, self.n_rows)
+
+    def own_values(self, directions: Array) -> Array:
+        """(p, n) → (n, K). For blocks of rows."""
+        by_input = directions.reshape(self.n_inputs, self.n_outputs, -1)
+        return np.einsum("iq,qki->ik", self.inputs(), by_input)
+
+    def inner(self, gradients: Array, directions: Array) -> Array:
+        """(p, m) and (p, m) → (m,)."""
+        return np.einsum("pm,pm->m", gradients, directions)
+
+    def gram(self, other: LinearMap, scale: Array) -> Array:
+        """Φ diag(scale) Φ'ᵀ, (n, n'), float64."""
+        d = self.X.shape[1]
+        X = self.X.astype(np.float64, copy=False)
+        scaled = X.multiply(scale[:d]).tocsr() if sparse.issparse(X) else X * scale[:d]
+        product = scaled @ other.X.astype(np.float64, copy=False).T
+        gram = product.toarray() if sparse.issparse(product) else np.asarray(product)
+        return gram + self.constant**2 * scale[-1] if self.constant else gram
+
+    def gram_diagonal(self, scale: Array) -> Array:
+        """φ_iᵀ diag(scale) φ_i, (n,), float64."""
+        X = self.X.astype(np.float64, copy=False)
+        squares = X.multiply(X) if sparse.issparse(X) else X * X
+        total = np.asarray(squares @ scale[: X.shape[1]])
+        return total + self.constant**2 * scale[-1] if self.constant else total
 
     def inputs(self) -> Array:
         """Φ (n, q), dense, float64. For blocks of rows."""

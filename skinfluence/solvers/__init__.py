@@ -6,11 +6,13 @@ from .auto import Auto, Choice
 from .base import InverseHessian, Solver, SolverContext
 from .cg import CG
 from .cholesky import Cholesky
+from .dual import Dual
 from .lissa import LiSSA
 
 BY_NAME: dict[str, type[Solver]] = {
     "auto": Auto,
     "cholesky": Cholesky,
+    "dual": Dual,
     "cg": CG,
     "lissa": LiSSA,
 }
@@ -45,6 +47,7 @@ __all__ = [
     "Auto",
     "Choice",
     "Cholesky",
+    "Dual",
     "InverseHessian",
     "LiSSA",
     "Solver",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..curvature import Array
 from ..operators import HessianOperator
@@ -11,9 +12,12 @@ from ..predictors import LinearMap
 from .base import TYPICAL_ITERATIONS, InverseHessian, Solver, SolverContext
 from .cg import CG
 from .cholesky import Cholesky
+from .dual import Dual
 
 # Forming, factorising and answering stay within seconds and 130 MB up to here.
 SMALL = 4096
+# Up to here the Hessian itself costs next to nothing, and loses fewer digits with a weak penalty.
+TINY = 1024
 # A dense factor and its inverse must fit into memory beside the data.
 LARGEST_DENSE_BYTES = 2 << 30
 
@@ -28,7 +32,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Auto(Solver):
-    """Choose between Cholesky and CG; never a stochastic solver.
+    """Choose between Cholesky, its dual and CG; never a stochastic solver.
 
     ======================================================  ===========================
     size of the largest independent block of the Hessian    choice
@@ -38,6 +42,10 @@ class Auto(Solver):
     larger, blocks within 2 GiB, many right-hand sides      Cholesky
     blocks above 2 GiB                                      CG
     ======================================================  ===========================
+
+    Where all coefficients are penalised and the block is larger than 1,024, the dual system over
+    the rows with curvature takes Cholesky's place if it is at most half the size; for kernel
+    machines always.
 
     "Many" is where 20 CG iterations for all right-hand sides cost more operations than forming
     and factorising. It is decided anew at every request, and once the factor exists it answers
@@ -56,6 +64,7 @@ class Auto(Solver):
     """
 
     dense: Cholesky = field(default_factory=Cholesky)
+    dual: Dual = field(default_factory=Dual)
     iterative: CG = field(default_factory=CG)
 
     def choose(self, operator: HessianOperator, n_right_hand_sides: int) -> Choice:
@@ -70,17 +79,26 @@ class Auto(Solver):
         -------
         Choice
         """
-        size = operator.block_size
+        if operator.implicit:
+            return Choice(self.dual, "the features of a kernel are implicit")
+        direct, size, operations = self._direct(operator)
         shown = f"{size:,} x {size:,}"
         if size <= SMALL:
-            return Choice(self.dense, f"its largest block, {shown}, is small")
+            return Choice(direct, f"its largest block, {shown}, is small")
         if 2 * 8 * size**2 * operator.n_blocks > LARGEST_DENSE_BYTES:
             return Choice(self.iterative, f"its dense blocks, {shown}, would not fit into memory")
         iterations = TYPICAL_ITERATIONS * n_right_hand_sides
-        if iterations * operator.product_operations() > operator.dense_operations():
+        if iterations * operator.product_operations() > operations:
             reason = f"for {n_right_hand_sides:,} right-hand sides a factor of {shown} pays"
-            return Choice(self.dense, reason)
+            return Choice(direct, reason)
         return Choice(self.iterative, f"a factor of {shown} costs more than the products it saves")
+
+    def _direct(self, operator: HessianOperator) -> tuple[Solver, int, float]:
+        """The smaller of the two direct solvers, its size and its operations."""
+        size = operator.block_size
+        if size > TINY and operator.has_dual and 2 * operator.dual_size <= size:
+            return self.dual, operator.dual_size, operator.dual_operations()
+        return self.dense, size, operator.dense_operations()
 
     def factor(self, operator: HessianOperator, context: SolverContext) -> AutoInverse:
         """Prepare what one right-hand side asks for."""
@@ -102,9 +120,10 @@ class AutoInverse(InverseHessian):
         self.name = self._chosen.name
         self.condition = self._chosen.condition
         self.rank = self._chosen.rank
+        self.least_left = self._chosen.least_left
 
     def _for(self, n_right_hand_sides: int) -> InverseHessian:
-        if isinstance(self.choice.solver, Cholesky):
+        if not isinstance(self.choice.solver, CG):
             return self._chosen
         choice = self.auto.choose(self.operator, n_right_hand_sides)
         if choice.solver != self.choice.solver:
@@ -117,6 +136,11 @@ class AutoInverse(InverseHessian):
     def solve(self, right_hand_sides: Array) -> Array:
         """(∇²J)⁻¹ B."""
         return self._for(right_hand_sides.shape[1]).solve(right_hand_sides)
+
+    def directions(self, linear_map: LinearMap, cotangents: Array, *, mean: bool = False) -> Any:
+        """(∇²J)⁻¹ φ_t ⊗ c_t, or of the mean."""
+        needed = 1 if mean else linear_map.n_rows
+        return self._for(needed).directions(linear_map, cotangents, mean=mean)
 
     def expect(self, n_right_hand_sides: int) -> None:
         """Choose for so many."""
@@ -133,7 +157,7 @@ class AutoInverse(InverseHessian):
     def iterative_operations(self, n_right_hand_sides: int) -> float:
         """What the choice for so many right-hand sides would take."""
         choice = self.auto.choose(self.operator, n_right_hand_sides)
-        if isinstance(choice.solver, Cholesky) or isinstance(self.choice.solver, Cholesky):
+        if not isinstance(choice.solver, CG) or not isinstance(self.choice.solver, CG):
             return 0.0
         return super().iterative_operations(n_right_hand_sides)
 
@@ -141,6 +165,10 @@ class AutoInverse(InverseHessian):
         """M_i, (n, K, K)."""
         needed = linear_map.n_rows * self.operator.n_outputs
         return self._for(needed).leverage(linear_map)
+
+    def left(self, linear_map: LinearMap, curvature: Array, leverage: Array) -> Array:
+        """I − C_i M_i, (n, K, K)."""
+        return self._chosen.left(linear_map, curvature, leverage)
 
     def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
         """g_iᵀ (∇²J)⁻¹ g_i, (n,)."""

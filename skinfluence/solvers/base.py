@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,21 @@ class Solver(ABC):
         """Do what doesn't need right-hand sides."""
 
 
+def require_features(operator: HessianOperator, solver: str) -> None:
+    """Refuse implicit features.
+
+    Raises
+    ------
+    ValueError
+    """
+    if operator.implicit:
+        raise ValueError(
+            f"InfluenceExplainer got solver='{solver}' for a kernel machine, whose features are "
+            "implicit: there is no Hessian over its coefficients to form or multiply with. "
+            "Needed is solver='auto' or 'dual', a system over the rows with curvature."
+        )
+
+
 class InverseHessian(ABC):
     """(∇²J)⁻¹, ready to be applied.
 
@@ -64,6 +80,9 @@ class InverseHessian(ABC):
     name: str = "custom"
     condition: float = float("nan")
     rank: int | None = None
+    # A row whose removal leaves less than this share of curvature in its own direction has leverage
+    # 1: without it the model is not determined.
+    least_left: float = 1e-10
 
     def __init__(self, operator: HessianOperator) -> None:
         self.operator = operator
@@ -71,6 +90,29 @@ class InverseHessian(ABC):
     @abstractmethod
     def solve(self, right_hand_sides: Array) -> Array:
         """(∇²J)⁻¹ B for B of shape (p, m)."""
+
+    def directions(self, linear_map: LinearMap, cotangents: Array, *, mean: bool = False) -> Any:
+        """(∇²J)⁻¹ φ_t ⊗ c_t for rows that need not be training rows, or of the mean over them.
+
+        Parameters
+        ----------
+        linear_map : LinearMap
+            Of the rows.
+        cotangents : ndarray of shape (rows, K)
+        mean : bool
+
+        Returns
+        -------
+        ndarray of shape (p, rows) or (p, 1)
+            Or, of implicit features, what the training rows' map takes in its place.
+        """
+        if not mean:
+            return self.solve(linear_map.columns(cotangents))
+        total = np.zeros((linear_map.n_parameters, 1))
+        scaled = cotangents[:, :, None] / len(cotangents)
+        for rows in row_blocks(linear_map.n_rows, 8 * linear_map.n_inputs):
+            total += linear_map.take(rows).vjp(scaled[rows])
+        return self.solve(total)
 
     def expect(self, n_right_hand_sides: int) -> None:
         """Do now what pays for so many right-hand sides to come, before jobs share the result."""
@@ -96,12 +138,15 @@ class InverseHessian(ABC):
         bytes_per_row = 8 * 4 * k * self.operator.n_parameters
         for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
             block = linear_map.take(rows)
-            n = block.n_rows
-            seeds = [block.columns(np.tile(unit, (n, 1))) for unit in np.eye(k)]
+            seeds = [block.columns(np.tile(unit, (block.n_rows, 1))) for unit in np.eye(k)]
             solved = self.solve(np.concatenate(seeds, axis=1))
-            solved = solved.reshape(self.operator.n_inputs, k, k, n)
-            result[rows] = np.einsum("iq,qlki->ilk", block.inputs(), solved)
+            of_units = np.split(solved, k, axis=1)
+            result[rows] = np.stack([block.own_values(each) for each in of_units], axis=2)
         return result
+
+    def left(self, linear_map: LinearMap, curvature: Array, leverage: Array) -> Array:
+        """I − C_i M_i, what is left without each row, for C_i as in ∇²J: (n, K, K)."""
+        return np.eye(self.operator.n_outputs) - curvature @ leverage
 
     def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
         """g_iᵀ (∇²J)⁻¹ g_i with g_i = φ_i ⊗ r_i, (n,)."""

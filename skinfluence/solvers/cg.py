@@ -14,7 +14,13 @@ from ..curvature import Array
 from ..exceptions import SingularHessianError, warn_user
 from ..operators import HessianOperator
 from ..predictors import LinearMap
-from .base import LEVERAGE_BLOCK_BYTES, InverseHessian, Solver, SolverContext
+from .base import (
+    LEVERAGE_BLOCK_BYTES,
+    InverseHessian,
+    Solver,
+    SolverContext,
+    require_features,
+)
 from .preconditioners import (
     DIAGONAL,
     Preconditioner,
@@ -67,6 +73,7 @@ class CG(Solver):
 
     def factor(self, operator: HessianOperator, context: SolverContext) -> CGInverse:
         """Build the preconditioner."""
+        require_features(operator, "cg")
         kind: str = self.preconditioner
         if kind == "auto":
             pays = self._dense_pays(operator)

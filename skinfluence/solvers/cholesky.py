@@ -11,7 +11,13 @@ from ..blocks import row_blocks
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import LinearMap
-from .base import LEVERAGE_BLOCK_BYTES, InverseHessian, Solver, SolverContext
+from .base import (
+    LEVERAGE_BLOCK_BYTES,
+    InverseHessian,
+    Solver,
+    SolverContext,
+    require_features,
+)
 from .factorisation import CholeskyFactor, SpectralFactor, factorise
 
 
@@ -34,6 +40,7 @@ class Cholesky(Solver):
 
     def factor(self, operator: HessianOperator, context: SolverContext) -> CholeskyInverse:
         """Form and factorise."""
+        require_features(operator, "cholesky")
         return CholeskyInverse(operator)
 
 

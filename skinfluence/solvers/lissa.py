@@ -22,7 +22,7 @@ from ..curvature import Array
 from ..exceptions import warn_user
 from ..operators import HessianOperator
 from ..predictors.batches import BatchMap
-from .base import InverseHessian, Solver, SolverContext
+from .base import InverseHessian, Solver, SolverContext, require_features
 from .cg import CG
 from .spectrum import Spectrum, estimate_spectrum
 
@@ -68,6 +68,7 @@ class LiSSA(Solver):
 
     def factor(self, operator: HessianOperator, context: SolverContext) -> LiSSAInverse:
         """Choose scale, batch size and depth."""
+        require_features(operator, "lissa")
         spectrum = estimate_spectrum(operator, context)
         return LiSSAInverse(operator, self._complete(operator, spectrum), spectrum, context, self)
 
@@ -203,7 +204,7 @@ def run_chains(
         )
         with np.errstate(over="ignore", invalid="ignore"):  # of a chain that diverges
             for t in range(steps):
-                batch = BatchMap(operator.linear_map, rows[t])
+                batch = BatchMap(operator.features, rows[t])
                 curvature = operator.curvature.take(rows[t].reshape(-1))
                 product = batch.vjp(curvature.matmul(batch.jvp(iterate)))
                 iterate += step * (right_hand_sides - per_row * product - penalty * iterate)

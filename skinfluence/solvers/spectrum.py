@@ -56,7 +56,7 @@ def estimate_spectrum(operator: HessianOperator, context: SolverContext) -> Spec
     size = min(n, SAMPLE_ROWS)
     rows = np.sort(rng.choice(n, size=size, replace=False))
     sample = operator.rows(rows, scale=n / size)
-    per_row = sample.linear_map.squared_norms() * sample.curvature.largest_eigenvalues() * size
+    per_row = sample.features.squared_norms() * sample.curvature.largest_eigenvalues() * size
     weight = per_row.sum()
     ritz = lanczos(sample, rng)
     return Spectrum(

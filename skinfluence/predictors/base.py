@@ -1,0 +1,122 @@
+"""What a map from parameters to decision values is: linear in θ, by features or by a kernel.
+
+Conventions
+-----------
+- q inputs (with the constant of the intercept last), K outputs, p = q·K coordinates of θ.
+- θ is (q, K); flattened in C order it is (p,), and a block of m directions is (p, m).
+- ``jvp`` takes directions to decision values; ``vjp`` makes of cotangents of decision values the
+  gradient Σ_i φ_i ⊗ c_i, in the same coordinates.
+- Gradients and directions are paired by ``inner``, which need not be the dot product of
+  coordinates.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from ..curvature import Array
+
+
+class LinearMap(ABC):
+    """θ → decision values of given rows, and back.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n, d)
+        The rows.
+    n_outputs : int
+        K.
+    constant : float
+        The intercept's input, 0 without one.
+    """
+
+    # Whether inputs are implicit, by a kernel: no product with them but through other rows.
+    implicit: bool = False
+    # Whether the constant's parameters are given rather than fitted.
+    fixed_constant: bool = False
+
+    def __init__(self, X: Any, n_outputs: int, constant: float) -> None:
+        self.X = X
+        self.n_outputs = n_outputs
+        self.constant = constant
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return int(self.X.shape[0])
+
+    @property
+    @abstractmethod
+    def n_inputs(self) -> int:
+        """Number of inputs per output, q."""
+
+    @property
+    def n_parameters(self) -> int:
+        """p = q K."""
+        return self.n_inputs * self.n_outputs
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the large products."""
+        return np.dtype(self.X.dtype)
+
+    @property
+    @abstractmethod
+    def density(self) -> float:
+        """Share of the inputs that products go through."""
+
+    @abstractmethod
+    def take(self, rows: Any) -> LinearMap:
+        """The map of some rows."""
+
+    @abstractmethod
+    def as_float64(self) -> LinearMap:
+        """The map with its products in float64."""
+
+    @abstractmethod
+    def with_outputs(self, n_outputs: int) -> LinearMap:
+        """The same rows with so many outputs."""
+
+    @abstractmethod
+    def jvp(self, directions: Any) -> Array:
+        """(p, m) → (n, K, m)."""
+
+    @abstractmethod
+    def vjp(self, cotangents: Array) -> Array:
+        """(n, K, m) → (p, m): the gradients Σ_i φ_i ⊗ c_i."""
+
+    @abstractmethod
+    def columns(self, cotangents: Array) -> Array:
+        """(n, K) → (p, n): one column φ_i ⊗ c_i per row. For blocks of rows."""
+
+    @abstractmethod
+    def inputs(self) -> Array:
+        """What ``jvp`` multiplies θ by, (n, q), dense, float64. For blocks of rows."""
+
+    @abstractmethod
+    def own_values(self, directions: Array) -> Array:
+        """Each row's decision values in its own direction, (p, n) → (n, K). For blocks of rows."""
+
+    @abstractmethod
+    def inner(self, gradients: Array, directions: Array) -> Array:
+        """Pair each gradient with its direction, (p, m) and (p, m) → (m,)."""
+
+    @abstractmethod
+    def gram(self, other: LinearMap, scale: Array) -> Array:
+        """Φ diag(scale) Φ'ᵀ with another map's rows, for scale (q,): (n, n'), float64."""
+
+    @abstractmethod
+    def gram_diagonal(self, scale: Array) -> Array:
+        """φ_iᵀ diag(scale) φ_i, (n,), float64."""
+
+    @abstractmethod
+    def input_vjp(self, parameters: Any, cotangents: Array) -> Array:
+        """Gradient of Σ_k cotangent_k z_k with respect to each row's features, (n, d)."""
+
+    def scores(self, directions: Any, residuals: Array) -> Array:
+        """Σ_k jvp(V)_ik r_ik for every row: (m, n), the inner products with all row gradients."""
+        values = self.jvp(directions)
+        return np.einsum("nkm,nk->mn", values, residuals.astype(self.dtype, copy=False))

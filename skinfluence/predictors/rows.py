@@ -1,0 +1,162 @@
+"""The training rows of a kernel machine and their kernel, in blocks or kept column by column."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ..blocks import row_blocks
+from ..curvature import Array
+from ..kernels import Kernel
+
+# Columns of K that are kept for the rows that functions are made of (the support set, mostly).
+KEPT_BYTES = 1 << 29
+
+
+class TrainingRows:
+    """Rows x_j that functions are sums of k(·, x_j) over.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n, d)
+        Of a precomputed kernel the matrix K itself.
+    kernel : Kernel or None
+        None for a precomputed kernel.
+    """
+
+    def __init__(self, X: Any, kernel: Kernel | None) -> None:
+        self.X = X
+        self.kernel = kernel
+        self._columns: Array
+        self._slots: Array
+        self._filled: int
+        self._lock: Any
+        self._forget()
+
+    @property
+    def n_rows(self) -> int:
+        """Number of training rows, n."""
+        return int(self.X.shape[0])
+
+    @property
+    def precomputed(self) -> bool:
+        """Whether X is K."""
+        return self.kernel is None
+
+    @cached_property
+    def in_float64(self) -> TrainingRows:
+        """The same rows with their kernel in float64."""
+        return TrainingRows(self.X.astype(np.float64), self.kernel)
+
+    def evaluate(self, X: Any, others: Any) -> Array:
+        """k(x_i, x'_j)."""
+        if self.kernel is None:
+            raise TypeError("A precomputed kernel can't be evaluated.")
+        shape = (X.shape[0], others.shape[0])
+        # scikit-learn's kernels refuse to be asked about no rows.
+        return np.asarray(self.kernel(X, others)) if all(shape) else np.zeros(shape, X.dtype)
+
+    def kernel_of(self, X: Any, positions: Array | None, anchors: Array) -> Array:
+        """Kernel of rows with some training rows, (rows, anchors)."""
+        if self.kernel is None:
+            columns = X[:, anchors]
+            return np.asarray(columns.toarray() if sparse.issparse(columns) else columns)
+        kept = None if positions is None else self._kept(anchors)
+        if positions is None or kept is None:
+            return self.evaluate(X, self.X[anchors])
+        columns, slots = kept
+        return np.asarray(columns[_as_slice(positions)][:, _as_slice(slots)])
+
+    def products(
+        self, X: Any, positions: Array | None, coefficients: Array, anchors: Array
+    ) -> Array:
+        """Σ_j k(x_i, x_j) c_j over some training rows, for c (n, m): (rows, m)."""
+        kept = None if self.precomputed or positions is None else self._kept(anchors)
+        if kept is not None:
+            columns, slots = kept
+            scattered = np.zeros((columns.shape[1], coefficients.shape[1]), dtype=columns.dtype)
+            scattered[slots] = coefficients[anchors]
+            return np.asarray(columns[_as_slice(positions)] @ scattered)
+        chosen = coefficients[anchors]
+        result = np.zeros((X.shape[0], coefficients.shape[1]), dtype=X.dtype)
+        for rows in row_blocks(X.shape[0], 8 * 2 * max(1, len(anchors))):
+            result[rows] = self.kernel_of(X[rows], None, anchors) @ chosen
+        return result
+
+    def diagonal(self, X: Any, positions: Array | None) -> Array:
+        """k(x_i, x_i), (rows,); of a precomputed kernel only of training rows."""
+        if positions is not None:
+            return self._diagonal[positions]
+        if self.kernel is None:
+            raise TypeError("A precomputed kernel has no diagonal for other rows.")
+        return self.kernel.diagonal(X)
+
+    @cached_property
+    def _diagonal(self) -> Array:
+        """Of all training rows: of a callable kernel it takes as many calls."""
+        if self.kernel is None:
+            return np.asarray(self.X.diagonal(), dtype=np.float64)
+        return self.kernel.diagonal(self.X)
+
+    def input_vjp(self, X: Any, others: Any, weights: Array) -> Array:
+        """Σ_j w_ij ∂k(x_i, x'_j)/∂x_i, (rows, d)."""
+        if self.kernel is None:
+            raise TypeError(
+                "perturbation_gradient got a model with kernel='precomputed', which has no "
+                "features to move. Fit it with the kernel's name (rbf, poly, linear or sigmoid) "
+                "on the features themselves."
+            )
+        if not others.shape[0]:
+            return np.zeros((X.shape[0], X.shape[1]))
+        return self.kernel.input_vjp(X, others, weights)
+
+    def _kept(self, anchors: Array) -> tuple[Array, Array] | None:
+        """Kept columns of K with the places of these anchors; None where they are too many."""
+        with self._lock:
+            new = anchors[self._slots[anchors] < 0]
+            filled = self._filled + len(new)
+            if self.X.dtype.itemsize * self.n_rows * filled > KEPT_BYTES:
+                return None
+            if len(new):
+                kernel = self.evaluate(self.X, self.X[new])
+                if self._filled:
+                    self._make_room(filled)
+                    self._columns[:, self._filled : filled] = kernel
+                else:
+                    self._columns = kernel
+                self._slots[new] = np.arange(self._filled, filled)
+                self._filled = filled
+            return self._columns[:, :filled], self._slots[anchors]
+
+    def _make_room(self, n_columns: int) -> None:
+        if n_columns > self._columns.shape[1]:
+            columns = np.empty((self.n_rows, max(n_columns, 2 * self._filled)), self.X.dtype)
+            columns[:, : self._filled] = self._columns[:, : self._filled]
+            self._columns = columns
+
+    def _forget(self) -> None:
+        self._columns = np.empty((self.n_rows, 0), dtype=self.X.dtype)
+        self._slots = np.full(self.n_rows, -1)
+        self._filled = 0
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in ("_columns", "_slots", "_filled", "_lock", "_diagonal", "in_float64"):
+            state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+
+def _as_slice(rows: Any) -> slice | Array:
+    """A run of rows as a slice, which copies nothing."""
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
