@@ -33,7 +33,7 @@ from sklearn.svm import SVC, SVR
 from skinfluence import InfluenceExplainer
 from skinfluence.datasets import load_mnist17
 
-N = 60
+N = 48
 
 
 def svc(**parameters: Any) -> SVC:
@@ -150,7 +150,8 @@ SORTS: list[tuple[str, Any, str | None]] = [
     ("balanced, weighted", svc(class_weight="balanced"), "positive"),
 ]
 CASES = [Case(name, model, 2, weights) for name, model, weights in SORTS]
-CASES += [Case(f"{name}, 3 classes", model, 3, weights) for name, model, weights in SORTS]
+PAIRED = ("linear", "precomputed", "weights with zeros", "balanced, weighted")
+CASES += [Case(f"{name}, 3 classes", m, 3, weights) for name, m, weights in SORTS if name in PAIRED]
 CASES += [
     Case("class weights", svc(class_weight={"b": 0.5, "c": 2.0}), 2),
     Case("class weights, 3 classes", svc(class_weight=CLASS_WEIGHT), 3),
@@ -221,7 +222,7 @@ WITHOUT_EFFECT = ("zeros", "1000", "epsilon 1.0")
 VERIFIED = [case for case in CASES if not any(each in case.name for each in WITHOUT_EFFECT)]
 
 
-@pytest.mark.parametrize("case", VERIFIED[::2], ids=by_name)
+@pytest.mark.parametrize("case", VERIFIED[::3], ids=by_name)
 def test_verification(case):
     if not is_definite(case):
         pytest.skip("tanh has negative eigenvalues")

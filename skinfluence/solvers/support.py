@@ -114,6 +114,8 @@ class System:
 
     def half(self, right: Array) -> Array:
         """L⁻¹ e, for e (size, m)."""
+        if not right.size:
+            return np.zeros_like(right)
         return np.asarray(solve_triangular(self.lower, right, lower=True, check_finite=False))
 
     def respond(self, e: Array, of_border: Array) -> tuple[Array, Array]:
