@@ -113,10 +113,10 @@ def newton_minimise(
     """
     objective, penalty = reweighting.objective, reweighting.objective.penalty
     linear_map, y = objective.linear_map.take(rows).as_float64(), objective.y[rows]
-    weights, scale = reweighting.weights(0)[rows], float(reweighting.penalty_scale[0])
+    every, scale = reweighting.weights(0), float(reweighting.penalty_scale[0])
+    weights, total_weight = every[rows], float(every.sum()) * linear_map.constant
     best, reached, first, since, last_move = theta, np.inf, None, 0, 0.0
     values = linear_map.jvp(theta)[:, :, 0]
-    total_weight = float(reweighting.weights(0).sum()) * linear_map.constant
     # From kink to kink the gradient's length goes up and down; only the objective always falls.
     patience = max_steps if objective.loss.kinked else PATIENCE
     for n_steps in range(max_steps + 1):
@@ -136,8 +136,9 @@ def newton_minimise(
             _push(moved.reshape(*objective.theta.shape), gradient, linear_map)
         else:
             moved = cast(Preconditioner, inverse).precondition(gradient)
-        _require_positive(linear_map, gradient, moved)
-        size = float(decrement(linear_map, gradient, moved)[0])
+        squared = float(linear_map.inner(gradient, moved)[0])
+        _require_positive(linear_map, squared, gradient, moved)
+        size = float(np.sqrt(abs(squared)))
         since = 0 if size < reached else since + 1
         if size < reached:
             best, reached = theta, size
@@ -187,11 +188,10 @@ def _shorter(values: Array, moves: Array, separable: bool) -> Array:
     return np.asarray((limit / np.maximum(largest, limit)).reshape(-1))
 
 
-def _require_positive(linear_map: LinearMap, gradient: Array, moved: Array) -> None:
+def _require_positive(linear_map: LinearMap, squared: float, gradient: Array, moved: Array) -> None:
     """A gradient of negative squared length is no small one: the kernel is indefinite."""
     if not linear_map.implicit or not linear_map.n_rows:
         return
-    squared = float(linear_map.inner(gradient, moved)[0])
     typical = float(np.abs(linear_map.gram_diagonal(np.ones(linear_map.n_inputs))).mean())
     size = np.linalg.norm(gradient) * np.linalg.norm(moved) * typical
     if squared < -NEGATIVE * size:

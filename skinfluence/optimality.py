@@ -71,7 +71,8 @@ def measure_optimality(
     rounding = SMALLEST_SUM * np.sqrt((noise**2).mean(axis=1))
     columns = np.column_stack([np.where(np.abs(gradient) > rounding, gradient, 0.0), noise])
     products = objective.linear_map.inner(columns, inverse.estimate(columns))
-    products = np.maximum(products, 0.0)
+    # Negative by rounding, or by an indefinite kernel: in either case no sign of an optimum.
+    products = np.abs(products)
     values = objective.training_values[:, :, None]
     bent = objective.curvature.matmul(values)
     floor = SMALLEST_RELATIVE_STEP**2 * float((values * bent).sum())

@@ -54,6 +54,7 @@ SMOOTH = [
     ("rbf", ridge(), 1),
     ("poly", ridge("poly", 1.0, degree=2, coef0=1.0), 1),
     ("linear", ridge("linear"), 1),
+    ("sigmoid", ridge("sigmoid", 20.0, gamma=0.02, coef0=0.1), 1),
     ("3 alphas", ridge(alpha=np.array([0.01, 0.1, 1.0])), 3),
     ("Matern", ridge(Matern(2.0, nu=2.5)), 1),
     ("GPR", GaussianProcessRegressor(RBF([1, 2, 3, 4]), alpha=0.1, optimizer=None), 1),
