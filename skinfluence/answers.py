@@ -39,11 +39,13 @@ class Answers:
     _training_X: Any
     _training_y: Any
 
-    def _question(self, X_test: Any, y_test: Any, target: str) -> Question:
+    def _question(
+        self, X_test: Any, y_test: Any, target: str, objective: Objective | None = None
+    ) -> Question:
         rows = model_rows(self._transformers, self._model, X_test)
         if y_test is None and self.objective_.coding.is_classification:
             y_test = self.estimator_.predict(X_test)
-        return pose_question(self.objective_, rows, y_test, target)
+        return pose_question(objective or self.objective_, rows, y_test, target)
 
     def _leave_out(self, kind: str) -> RowRemoval | Refits:
         """What answers how the model changes without a row."""

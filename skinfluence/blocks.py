@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 # A block's working arrays stay near this size: large enough for matrix products to run at full
 # speed, small enough that the element-wise passes between them find the block in cache.
@@ -19,3 +22,10 @@ def row_blocks(n_rows: int, bytes_per_row: int, *, limit: int = BLOCK_BYTES) -> 
 def rows_per_block(bytes_per_row: int, *, limit: int = BLOCK_BYTES) -> int:
     """How many rows of that many bytes fit; at least one."""
     return max(1, limit // max(1, bytes_per_row))
+
+
+def as_slice(rows: Any) -> Any:
+    """A run of rows as a slice, which copies nothing."""
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows

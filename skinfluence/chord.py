@@ -106,7 +106,7 @@ def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima
         idle = block.reweighting.objective.loss.kinked & (first[columns] <= rounding)
         slow = _chord(block, columns[~idle], changes, start[:, ~idle], reached, targets)
         for column in slow:
-            own = block.reweighting.take([column])
+            own = block.reweighting.alone(column)
             good = reached[column] < first[column]
             start = theta + (changes[:, [column]] if good else own.prescribed)
             # Without a penalty rows may go that kept classes from being separable. The gradient

@@ -24,7 +24,7 @@ from .curvature import Array
 from .exceptions import warn_user
 from .inputs import WHO
 from .objective import Objective
-from .removal import RowDowndates
+from .row_downdates import RowDowndates
 from .solvers import InverseHessian
 from .solvers.base import LEVERAGE_BLOCK_BYTES
 
@@ -223,7 +223,7 @@ def _blocks(
             leverage = np.stack([block.own_values(each) for each in solved], axis=2)
             lost = np.array([[linear_map.inner(penalty * a, b) for b in solved] for a in solved])
             variances = leverage - lost.transpose(2, 0, 1)
-        downdates = RowDowndates(inverse, block, leverage, curvature.take(rows).to_dense())
+        downdates = RowDowndates.of_rows(inverse, block, leverage, curvature.take(rows).to_dense())
         yield rows, solved[0].reshape(q, k, -1)[:, 0], variances, downdates
 
 

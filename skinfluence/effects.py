@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import row_blocks
+from .blocks import as_slice, row_blocks
 from .curvature import Array
+from .exchanges import Exchanges
 from .objective import Objective
 
 # Parameter directions of the test rows that are held at once.
@@ -43,14 +44,48 @@ def gradient_products(
         yield positions, linear_map.scores(directions, objective.residuals[block])
 
 
-def input_gradients(objective: Objective, directions: Any, rows: Array) -> Array:
-    """∂/∂x_i of v_tᵀ∇ℓ_i for directions (p, m): (m, rows, d).
+def row_scores(objective: Objective, rows: Array, directions: Any, cotangents: Array) -> Array:
+    """Σ_k (φ_i v_t)_k c_k for directions (p, m) and a cotangent of each of some rows: (m, rows).
+
+    A row that is asked for with several cotangents is multiplied once.
+    """
+    unique, places = np.unique(rows, return_inverse=True)
+    if len(unique) == len(rows):
+        return objective.linear_map.take(as_slice(rows)).scores(directions, cotangents)
+    values = objective.linear_map.take(unique).jvp(directions)
+    return np.einsum("ckt,ck->tc", values[places], cotangents)
+
+
+def exchange_products(exchanges: Exchanges, directions: Any) -> Iterator[tuple[Array, Array]]:
+    """v_tᵀ(ρ_c ∇ℓ_δ − ∇ℓ_i) for directions (p, m) and exchanges of i for δ: blocks (m, columns).
+
+    ρ is the class weight that the row gets over the one that it had.
+    """
+    objective, rows = exchanges.objective, exchanges.rows
+    n_outputs = objective.linear_map.n_outputs
+    for block in row_blocks(len(rows), 8 * 2 * directions.shape[1] * n_outputs):
+        columns = np.arange(block.start, block.stop)
+        chosen = exchanges.take(columns)
+        going, coming = objective.residuals[chosen.rows], chosen.coming_residuals()
+        if chosen.same_features:
+            yield columns, row_scores(objective, chosen.rows, directions, coming - going)
+            continue
+        lost = row_scores(objective, chosen.rows, directions, going)
+        yield columns, chosen.arriving_map.scores(directions, coming) - lost
+
+
+def input_gradients(
+    objective: Objective, directions: Any, rows: Array, weights: Array | None = None
+) -> Array:
+    """∂/∂x_i of v_tᵀ∇ℓ_i for directions (p, m): (m, rows, d); times weights (rows, 1) or (rows, K).
 
     For z = Wᵀx + b and u = jvp_i(v), it is W B_i u + V_w r_i.
     """
-    linear_map = objective.linear_map.take(rows)
-    residuals = objective.residuals[rows]
-    bent = objective.row_curvature(rows).matmul(linear_map.jvp(directions).astype(np.float64))
+    linear_map = objective.linear_map.take(as_slice(rows))
+    weights = np.ones((len(rows), 1)) if weights is None else weights
+    residuals = weights * objective.residuals[rows]
+    curvature = objective.row_curvature(rows).scaled(weights)
+    bent = curvature.matmul(linear_map.jvp(directions).astype(np.float64))
     n_features = linear_map.X.shape[1]
     result = np.empty((directions.shape[1], len(rows), n_features), dtype=linear_map.dtype)
     for t in range(len(result)):

@@ -19,6 +19,7 @@ from .inputs import check_sample_weight, check_targets, model_rows
 from .optimality import measure_optimality
 from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
+from .replacements import ReplacementAnswers
 from .scenarios import Scenarios
 from .smoothing import smooth_optimum
 from .solvers import SolverContext, as_solver
@@ -32,6 +33,7 @@ class InfluenceExplainer(
     InfluenceAnswers,
     HeldOutAnswers,
     PerturbationAnswers,
+    ReplacementAnswers,
     DiagnosticAnswers,
     VerificationAnswers,
     DelegatesPrediction,

@@ -1,4 +1,4 @@
-"""The questions about moving a row's features. Signs and n as in ``answers``."""
+"""The question what moving rows' features does. Signs and n as in ``answers``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,31 @@ from . import effects
 from .answers import Answers
 from .curvature import Array
 from .inputs import choose
-from .transformers import pull_back
+from .perturbation_inputs import warn_of_columns
+from .transformers import feature_names_after, pull_back
+
+SPACES = ("raw", "model")
 
 
 class PerturbationAnswers(Answers):
     """What moving a training row does to test losses."""
 
+    @property
+    def model_feature_names_(self) -> Array:
+        """Names of the final model's inputs, (d,): the last axis with ``space="model"``."""
+        check_is_fitted(self)
+        given = getattr(self.estimator_, "feature_names_in_", None)
+        n_features = self.objective_.predictor.n_features
+        return feature_names_after(self._transformers, given, n_features)
+
     def perturbation_gradient(
-        self, X_test: Any, y_test: Any = None, *, indices: Any, reduce: str | None = None
+        self,
+        X_test: Any,
+        y_test: Any = None,
+        *,
+        indices: Any,
+        reduce: str | None = None,
+        space: str = "raw",
     ) -> Array:
         """How moving a training row's features moves the test loss (Eq. 5).
 
@@ -30,14 +47,19 @@ class PerturbationAnswers(Answers):
         y_test : array-like of shape (n_test,), optional
             None stands for the model's own predicted label.
         indices : array-like of int or boolean mask
-            Training rows.
+            Training rows; None stands for all.
         reduce : {None, "mean"}, default=None
             "mean" averages over the test rows.
+        space : {"raw", "model"}, default="raw"
+            "raw": with respect to the explainer's own features, back through all steps before the
+            model, which are held as they were fitted. "model": to the final model's inputs, which
+            ``model_feature_names_`` names.
 
         Returns
         -------
         ndarray of shape (n_test, n_indices, n_features), or (n_indices, n_features)
-            Of the explainer's own features: through the steps before the model.
+            NaN where there is no derivative: for columns that are encoded, binned or split into
+            words, and at points where a step jumps.
 
         Raises
         ------
@@ -45,6 +67,11 @@ class PerturbationAnswers(Answers):
             For steps whose derivative is not known.
         IndexError, ValueError
             For indices and data that don't fit; for a regressor without y_test.
+
+        Warns
+        -----
+        RuntimeWarning
+            Of columns with NaN.
 
         Examples
         --------
@@ -58,12 +85,15 @@ class PerturbationAnswers(Answers):
         """
         check_is_fitted(self)
         choose("reduce", reduce, (None, "mean"))
+        choose("space", space, SPACES)
         rows = self._rows(indices)
         question = self._question(X_test, y_test, "loss")
         directions = self.solver_.directions(
             question.linear_map, question.gradients(), mean=reduce == "mean"
         )
-        gradients = effects.input_gradients(self.objective_, directions, rows)
-        gradients *= -self.objective_.n_rows
-        result = pull_back(self._transformers, self._training_X, rows, gradients)
+        result = effects.input_gradients(self.objective_, directions, rows)
+        result *= -self.objective_.n_rows
+        if space == "raw":
+            result = pull_back(self._transformers, self._training_X, rows, result)
+            warn_of_columns(result, self.estimator_)
         return result[0] if reduce == "mean" else result

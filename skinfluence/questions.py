@@ -20,16 +20,14 @@ from .targets import DecisionTarget, LossTarget, ProbabilityTarget, Target
 TARGETS = ("loss", "prediction")
 
 
-class LeaveOut(Protocol):
-    """What answers how the model changes without a row."""
+class Changes(Protocol):
+    """What answers how the model changes without a row, or by an exchange."""
 
-    objective: Objective
-
+    @property
+    def objective(self) -> Objective: ...
     def decision_moves(
         self, test_map: LinearMap, rows: Array
     ) -> Iterator[tuple[slice, Array, Array]]: ...
-    def own_moves(self, rows: Array) -> Array: ...
-    def parameter_steps(self, rows: Array) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -72,14 +70,14 @@ class Question:
             block = self.linear_map.take(tests)
             yield tests, inverse.directions(block, gradients[tests])
 
-    def changes(self, leave_out: LeaveOut, rows: Array) -> Iterator[tuple[slice, Any, Array]]:
-        """Change of each target by the removal of each row: tests, positions, values."""
-        objective = leave_out.objective
+    def changes(self, changes: Changes, rows: Array) -> Iterator[tuple[slice, Any, Array]]:
+        """Change of each target by each row's removal or exchange: tests, positions, values."""
+        objective = changes.objective
         asked, before = (
             self.target.under(objective.loss),
             objective.decision_values(self.linear_map),
         )
-        for tests, positions, moves in leave_out.decision_moves(self.linear_map, rows):
+        for tests, positions, moves in changes.decision_moves(self.linear_map, rows):
             target, start = asked.take(tests), before[tests]
             after = evaluate(target, start[:, None, :] + moves)
             yield tests, positions, after - target.value(start)[:, None]

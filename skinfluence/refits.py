@@ -20,13 +20,14 @@ from .chord import ColumnBlock, Optima, find_optima
 from .curvature import Array
 from .downdates import column_inverse, factor_bytes
 from .exceptions import warn_user
+from .exchanges import Exchanges
 from .minimise import decrement
 from .objective import Objective
 from .optimality import N_SIGN_VECTORS, resampled_gradients
 from .predictors import LinearMap
 from .progress import track
-from .removal import RowDowndates
-from .reweighting import Reweighting, RowsLeftOut, unchanged
+from .reweighting import Reweighting, unchanged
+from .row_downdates import RowDowndates
 from .scenarios import Scenario, Scenarios
 from .solvers import Auto, InverseHessian, Solver, SolverContext
 from .wellposed import require_determined
@@ -114,29 +115,41 @@ class Refits:
 
         Yields test rows, positions in ``rows`` and moves of shape (tests, positions, K).
         """
-        for positions, changes in self.without_rows(rows):
+        yield from self.decision_moves_by(self.without_rows(rows), test_map)
+
+    @staticmethod
+    def decision_moves_by(
+        found: Iterator[tuple[Array, Array]], test_map: LinearMap
+    ) -> Iterator[tuple[slice, Array, Array]]:
+        """The same for any changes of the parameters (p, positions)."""
+        for positions, changes in found:
             for tests in row_blocks(test_map.n_rows, 16 * test_map.n_outputs * len(positions)):
                 moves = test_map.take(tests).as_float64().jvp(changes)
                 yield tests, positions, moves.transpose(0, 2, 1)
 
     def without_rows(self, rows: Array) -> Iterator[tuple[Array, Array]]:
         """Changes of parameters by each row's removal: positions in ``rows``, (p, positions)."""
+        return self.exchanged(Exchanges(self.objective, rows))
+
+    def exchanged(self, exchanges: Exchanges) -> Iterator[tuple[Array, Array]]:
+        """Changes of parameters by each exchange: columns, (p, columns)."""
         tasks: list[Task] = []
+        exchanges = replace(exchanges, objective=self.objective)
         width = self._columns_per_block()
-        for group, scenario in self._scenarios.groups(rows):
+        for group, scenario in self._scenarios.groups(exchanges):
             # K for each row's leverage, and two in each of a few steps.
             scenario.inverse.expect(len(group) * (self.objective.linear_map.n_outputs + STEPS))
             for first in range(0, len(group), width):
                 positions = group[first : first + width]
-                tasks.append((positions, self._row_block(scenario, rows[positions])))
-        yield from self._solve(tasks, rows, "rows")
+                tasks.append((positions, self._row_block(scenario, exchanges.take(positions))))
+        yield from self._solve(tasks, exchanges.rows, "rows")
 
-    def _row_block(self, scenario: Scenario, rows: Array) -> Callable[[], ColumnBlock]:
+    def _row_block(self, scenario: Scenario, exchanges: Exchanges) -> Callable[[], ColumnBlock]:
         def make() -> ColumnBlock:
-            downdates = RowDowndates.of_rows(self._curved, scenario, rows)
+            downdates = RowDowndates.of_exchanges(self._curved, scenario, exchanges)
             return ColumnBlock(
-                RowsLeftOut.one_by_one(self.objective, rows),
-                downdates.determined() & ~self._last_of_class[rows],
+                exchanges,
+                downdates.determined() & ~exchanges.loses_a_class,
                 lambda columns, gradients: downdates.take(columns).approximate(gradients),
                 lambda _: scenario.inverse,
             )
@@ -281,14 +294,3 @@ class Refits:
         bent = self.inverse.operator.matmat(moved)
         size = np.sqrt(np.mean(self.objective.linear_map.inner(bent, moved)))
         return float(ROUNDING_OF_NOISE * self._noise + ROUNDING_OF_THETA * size)
-
-    @cached_property
-    def _last_of_class(self) -> Array:
-        """Rows without which a class has no weight left, (n,)."""
-        alone = np.zeros(self.objective.n_rows, dtype=bool)
-        if self.objective.coding.is_classification:
-            codes = self.objective.coding.decode(self.objective.y)
-            present = self.objective.weights.sample_weight > 0
-            counts = np.bincount(codes[present], minlength=codes.max() + 1)
-            alone = present & (counts[codes] == 1)
-        return alone

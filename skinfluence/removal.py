@@ -1,13 +1,14 @@
-"""Removing one row: one Newton step, with the row's own curvature taken out.
+"""Removing one row, or exchanging it: one Newton step, with the row's own curvature taken out.
 
-    Δθ_i = (∇²J)⁻¹ U_i w_i,   w_i = (I − C_i M_i)⁻¹ s_i r_i,   C_i = s_i B_i,
-    M_i = U_iᵀ (∇²J)⁻¹ U_i,   U_i = φ_i ⊗ I_K
+    Δθ_c = (∇²J)⁻¹ U_c w_c,   w_c = (I − C_c M_c)⁻¹ ρ_c,   M_c = U_cᵀ (∇²J)⁻¹ U_c
 
-so a row's whole effect is the K numbers w_i, and every question about it a product with them.
-Where the row's going also changes the weights of others or the penalty, the step starts from δ_i
-(see ``scenarios``):
+with U_c and C_c as in ``row_downdates``, and ρ_c the weighted residual s_i r_i of the row that goes
+with that of the row that comes, −s_δ r_δ: added to it where only the target changes, beside it
+where features do. So a column's whole effect is the few numbers w_c, and every question about it a
+product with them. Where the change also reweighs other rows or the penalty, the step starts from
+δ_c (see ``scenarios``):
 
-    Δθ_i = δ_i + (∇²J_c)⁻¹ U_i (I − C_i M_i)⁻¹ (s_i r_i + C_i U_iᵀ δ_i)
+    Δθ_c = δ_c + (∇²J_c)⁻¹ U_c (I − C_c M_c)⁻¹ (ρ_c + C_c U_cᵀ δ_c)
 """
 
 from __future__ import annotations
@@ -18,70 +19,156 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import row_blocks
+from .blocks import as_slice, row_blocks
 from .curvature import Array
-from .effects import target_blocks
+from .effects import row_scores, target_blocks
 from .exceptions import warn_user
-from .objective import Objective
+from .exchanges import Exchanges
 from .predictors import LinearMap
+from .row_downdates import RowDowndates
 from .scenarios import Scenario, Scenarios
-from .solvers import InverseHessian
 
 # About half an hour of two cores.
 MANY_OPERATIONS = 1e14
+# Enough rows at a time for leverages to be matrix products.
+STEP_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)
-class RowDowndates:
-    """(∇²J_c − U_i C_i U_iᵀ)⁻¹ for a block of rows i, one column each, by Woodbury.
+class NewtonSteps:
+    """w_c of some columns.
 
     Parameters
     ----------
-    inverse : InverseHessian
-        Of ∇²J_c.
-    linear_map : LinearMap
-        Of the rows.
-    leverage, curvature : ndarray of shape (rows, K, K)
-        M_i and C_i.
+    steps : ndarray of shape (m, J K)
+        NaN where the model is not determined.
+    own_moves : ndarray of shape (m, K)
+        Of the decision values of the rows that go, where no others come.
+    undetermined : ndarray of int
+        Columns.
     """
 
-    inverse: InverseHessian
-    linear_map: LinearMap
-    leverage: Array
-    curvature: Array
+    steps: Array
+    own_moves: Array
+    undetermined: Array
 
-    @classmethod
-    def of_rows(cls, objective: Objective, scenario: Scenario, rows: Array) -> RowDowndates:
-        """For the rows of one scenario."""
-        linear_map = objective.linear_map.take(_as_slice(rows))
-        curvature = objective.row_curvature(rows).scaled(scenario.weights[rows])
-        leverage = scenario.inverse.leverage(linear_map)
-        return cls(scenario.inverse, linear_map, leverage, curvature.to_dense())
 
-    def determined(self) -> Array:
-        """Which rows leave the model determined, (rows,)."""
-        smallest = np.linalg.svd(self._left(), compute_uv=False)[:, -1]
-        return np.asarray(smallest >= self.inverse.least_left)
+def newton_steps(scenarios: Scenarios, exchanges: Exchanges) -> NewtonSteps:
+    """Solve for w_c, in blocks."""
+    objective, m = scenarios.objective, exchanges.n_columns
+    k = objective.linear_map.n_outputs
+    width = k if exchanges.same_features else 2 * k
+    own_bytes = 8 * (6 * (width * width + width) + 2 * objective.linear_map.X.shape[1])
+    if not exchanges.same_features:
+        own_bytes += 8 * 2 * k * objective.n_parameters
+    steps, own_moves = np.full((m, width), np.nan), np.empty((m, k))
+    for group, scenario in scenarios.groups(exchanges):
+        for block in row_blocks(len(group), own_bytes, limit=STEP_BYTES):
+            columns = group[block]
+            chosen = exchanges.take(columns)
+            downdates = RowDowndates.of_exchanges(objective, scenario, chosen)
+            shifts = [scenarios.own_shifts(each, chosen, scenario) for each in downdates.maps]
+            shift = np.concatenate(shifts, axis=1)[:, :, None]
+            right = _residuals(chosen) + np.matmul(downdates.curvature, shift)[:, :, 0]
+            fine = np.flatnonzero(downdates.determined())
+            steps[columns[fine]] = downdates.take(fine).steps(right[fine])
+            moves = np.matmul(downdates.leverage, steps[columns][:, :, None]) + shift
+            own_moves[columns] = moves[:, :k, 0]
+    return NewtonSteps(steps, own_moves, np.flatnonzero(np.isnan(steps).any(axis=1)))
 
-    def steps(self, right: Array) -> Array:
-        """(I − C_i M_i)⁻¹ b_i for b (rows, K)."""
-        return np.asarray(np.linalg.solve(self._left(), right[:, :, None])[:, :, 0])
 
-    def take(self, rows: Any) -> RowDowndates:
-        """For some of the rows."""
-        return RowDowndates(
-            self.inverse, self.linear_map.take(rows), self.leverage[rows], self.curvature[rows]
-        )
+def _residuals(exchanges: Exchanges) -> Array:
+    """ρ_c, (m, J K)."""
+    objective, arrivals = exchanges.objective, exchanges.arrivals
+    going = exchanges.leaving_weights * objective.residuals[exchanges.rows]
+    if arrivals is None:
+        return going
+    residuals = objective.loss.residual(arrivals.y, exchanges.arriving_values)
+    coming = exchanges.arriving_weights * residuals
+    return going - coming if exchanges.same_features else np.concatenate([going, -coming], axis=1)
 
-    def approximate(self, gradients: Array) -> Array:
-        """The inverses times one column each, (p, rows), as far as the solver's estimate goes."""
-        moved = self.inverse.estimate(gradients)
-        own = self.linear_map.own_values(moved)
-        bent = np.matmul(self.curvature, own[:, :, None])[:, :, 0]
-        return moved + self.inverse.estimate(self.linear_map.columns(self.steps(bent)))
 
-    def _left(self) -> Array:
-        return self.inverse.left(self.linear_map, self.curvature, self.leverage)
+def newton_decision_moves(
+    scenarios: Scenarios, exchanges: Exchanges, steps: Array, test_map: LinearMap
+) -> Iterator[tuple[slice, Array, Array]]:
+    """Changes of test decision values: tests, columns and moves of shape (tests, columns, K)."""
+    n_outputs = test_map.n_outputs
+    for tests in target_blocks(test_map.n_rows, test_map.n_parameters, n_outputs):
+        some = test_map.take(tests)
+        for group, scenario in scenarios.groups(exchanges):
+            directions = _test_directions(scenarios, scenario, some)
+            bytes_per_column = 8 * n_outputs * some.n_rows * len(directions)
+            for block in row_blocks(len(group), bytes_per_column):
+                chosen = exchanges.take(group[block])
+                moves = _moves(chosen, directions, steps[group[block]])
+                yield tests, group[block], moves + scenarios.decision_shifts(some, chosen, scenario)
+
+
+def _test_directions(scenarios: Scenarios, scenario: Scenario, test_map: LinearMap) -> list[Any]:
+    # A loss that is a sum over outputs keeps them apart: one direction then carries all K.
+    n, k = test_map.n_rows, test_map.n_outputs
+    separable = scenarios.objective.curvature.separable
+    seeds = np.ones((1, k)) if separable else np.eye(k)
+    scenario.inverse.expect(n * len(seeds))
+    return [scenario.inverse.directions(test_map, np.tile(seed, (n, 1))) for seed in seeds]
+
+
+def _moves(exchanges: Exchanges, directions: list[Any], steps: Array) -> Array:
+    """(tests, columns, K)."""
+    objective, rows = exchanges.objective, exchanges.rows
+    k = objective.linear_map.n_outputs
+    if objective.curvature.separable:
+        unique, places = np.unique(rows, return_inverse=True)
+        values = objective.linear_map.take(as_slice(unique)).jvp(directions[0])[places]
+        moves = _scaled(values, steps[:, :k])
+        if not exchanges.same_features:
+            moves += _scaled(exchanges.arriving_map.jvp(directions[0]), steps[:, k:])
+        return moves
+    going = [row_scores(objective, rows, each, steps[:, :k]) for each in directions]
+    moves = np.stack(going, axis=2).astype(np.float64)
+    if not exchanges.same_features:
+        coming = [exchanges.arriving_map.scores(each, steps[:, k:]) for each in directions]
+        moves += np.stack(coming, axis=2)
+    return moves
+
+
+def _scaled(values: Array, steps: Array) -> Array:
+    """Of outputs that a loss keeps apart: (columns, K, tests) → (tests, columns, K)."""
+    return np.asarray((values.astype(np.float64) * steps[:, :, None]).transpose(2, 0, 1))
+
+
+class RowExchange:
+    """Newton steps of exchanges.
+
+    Parameters
+    ----------
+    scenarios : Scenarios
+        Of the objective.
+    exchanges : Exchanges
+    """
+
+    def __init__(self, scenarios: Scenarios, exchanges: Exchanges) -> None:
+        self.scenarios, self.exchanges = scenarios, exchanges
+        self.objective = scenarios.objective
+        self._found = newton_steps(scenarios, exchanges)
+        if len(self._found.undetermined):
+            rows = np.unique(exchanges.rows[self._found.undetermined]).tolist()
+            warn_user(
+                f"{len(rows)} training rows can't be exchanged (for example {rows[:5]}): the model "
+                "is not determined then, so their kind='removal' effects are NaN. Add a penalty to "
+                "the estimator or pass damping.",
+                RuntimeWarning,
+            )
+
+    def decision_moves(
+        self, test_map: LinearMap, columns: Array
+    ) -> Iterator[tuple[slice, Array, Array]]:
+        """Changes of test decision values by some of the exchanges.
+
+        Yields test rows, positions in ``columns`` and moves of shape (tests, positions, K).
+        """
+        chosen, steps = self.exchanges.take(columns), self._found.steps[columns]
+        yield from newton_decision_moves(self.scenarios, chosen, steps, test_map)
 
 
 class RowRemoval:
@@ -114,12 +201,11 @@ class RowRemoval:
 
     def parameter_steps(self, rows: Array) -> Array:
         """Δθ_i, (p, rows)."""
-        steps = self.steps(rows)
+        steps, exchanges = self.steps(rows), Exchanges(self.objective, rows)
         result = np.empty((self.objective.n_parameters, len(rows)))
-        for positions, scenario in self.scenarios.groups(rows):
-            chosen = rows[positions]
-            columns = self.objective.linear_map.take(chosen).columns(steps[positions])
-            shifts = self.scenarios.shifts(chosen, scenario)
+        for positions, scenario in self.scenarios.groups(exchanges):
+            columns = self.objective.linear_map.take(rows[positions]).columns(steps[positions])
+            shifts = self.scenarios.shifts(exchanges.take(positions), scenario)
             result[:, positions] = scenario.inverse.solve(columns) + shifts
         return result
 
@@ -130,46 +216,17 @@ class RowRemoval:
 
         Yields test rows, positions in ``rows`` and moves of shape (tests, positions, K).
         """
-        n_outputs = test_map.n_outputs
-        for tests in target_blocks(test_map.n_rows, test_map.n_parameters, n_outputs):
-            for positions, moves in self._decision_moves(test_map.take(tests), rows):
-                yield tests, positions, moves
-
-    def _decision_moves(self, test_map: LinearMap, rows: Array) -> Iterator[tuple[Array, Array]]:
-        steps = self.steps(rows)
-        k = test_map.n_outputs
-        for group, scenario in self.scenarios.groups(rows):
-            directions = self._test_directions(scenario, test_map)
-            for block in row_blocks(len(group), 8 * k * test_map.n_rows * len(directions)):
-                positions = group[block]
-                chosen = rows[positions]
-                linear_map = self.objective.linear_map.take(_as_slice(chosen))
-                moves = self._moves(linear_map, directions, steps[positions])
-                yield positions, moves + self.scenarios.decision_shifts(test_map, chosen, scenario)
-
-    def _test_directions(self, scenario: Scenario, test_map: LinearMap) -> list[Any]:
-        # A loss that is a sum over outputs keeps them apart: one direction then carries all K.
-        n, k = test_map.n_rows, test_map.n_outputs
-        separable = self.objective.curvature.separable
-        seeds = np.ones((1, k)) if separable else np.eye(k)
-        scenario.inverse.expect(n * len(seeds))
-        return [scenario.inverse.directions(test_map, np.tile(seed, (n, 1))) for seed in seeds]
-
-    def _moves(self, linear_map: LinearMap, directions: list[Any], steps: Array) -> Array:
-        if self.objective.curvature.separable:
-            values = linear_map.jvp(directions[0]).astype(np.float64)
-            return (values * steps[:, :, None]).transpose(2, 0, 1)
-        scores = [linear_map.scores(each, steps).astype(np.float64) for each in directions]
-        return np.stack(scores, axis=2)
+        exchanges = Exchanges(self.objective, rows)
+        yield from newton_decision_moves(self.scenarios, exchanges, self.steps(rows), test_map)
 
     def _complete(self, rows: Array) -> None:
         missing = np.unique(rows[~self._known[rows]])
         self._warn_if_slow(len(missing))
-        undetermined: list[int] = []
-        for group, scenario in self.scenarios.groups(missing):
-            undetermined += self._compute(missing[group], scenario)
+        found = newton_steps(self.scenarios, Exchanges(self.objective, missing))
+        self._steps[missing], self._own_moves[missing] = found.steps, found.own_moves
         self._known[missing] = True
-        if undetermined:
+        if len(found.undetermined):
+            undetermined = missing[found.undetermined].tolist()
             warn_user(
                 f"{len(undetermined)} training rows have leverage 1 (for example "
                 f"{undetermined[:5]}): without them the model is not determined, so their "
@@ -187,29 +244,3 @@ class RowRemoval:
                 "fits into memory.",
                 UserWarning,
             )
-
-    def _compute(self, rows: Array, scenario: Scenario) -> list[int]:
-        """Steps of rows that share a scenario; returns those that leave nothing determined."""
-        k = self._steps.shape[1]
-        undetermined: list[int] = []
-        for block in row_blocks(len(rows), 8 * 6 * (k * k + k)):
-            chosen = rows[block]
-            downdates = RowDowndates.of_rows(self.objective, scenario, chosen)
-            shift = self.scenarios.own_shifts(downdates.linear_map, chosen, scenario)
-            right = self.scenarios.row_weights(chosen) * self.objective.residuals[chosen]
-            right = right + np.matmul(downdates.curvature, shift[:, :, None])[:, :, 0]
-            fine = downdates.determined()
-            undetermined += chosen[~fine].tolist()
-            steps = np.full_like(right, np.nan)
-            steps[fine] = downdates.take(fine).steps(right[fine])
-            self._steps[chosen] = steps
-            moves = np.matmul(downdates.leverage, steps[:, :, None])[:, :, 0]
-            self._own_moves[chosen] = moves + shift
-        return undetermined
-
-
-def _as_slice(rows: Array) -> slice | Array:
-    """A run of rows as a slice, which copies nothing."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows

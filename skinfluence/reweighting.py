@@ -46,6 +46,10 @@ class Reweighting(ABC):
     def take(self, columns: Any) -> Reweighting:
         """Some of the columns."""
 
+    def alone(self, column: int) -> Reweighting:
+        """One column, as weights of the training rows of an objective of its own."""
+        return self.take([column])
+
     @abstractmethod
     def weigh(self, residuals: Array, rows: slice) -> None:
         """Multiply residuals (rows, K, m) of a block of rows by each column's weights, in place."""
@@ -132,11 +136,6 @@ class RowsLeftOut(Reweighting):
     """
 
     members: Any
-
-    @classmethod
-    def one_by_one(cls, objective: Objective, rows: Array) -> RowsLeftOut:
-        """A column for each of some rows."""
-        return cls.sets(objective, [rows[i : i + 1] for i in range(len(rows))])
 
     @classmethod
     def sets(cls, objective: Objective, sets: list[Array]) -> RowsLeftOut:

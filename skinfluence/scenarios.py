@@ -1,4 +1,4 @@
-"""What changes for all rows when one of them goes, shared by the rows for which it is the same.
+"""What changes for all rows when one goes, or is exchanged, shared where it is the same.
 
 Without balanced class weights, and with an objective that is a sum, nothing does: the one
 scenario is ∇²J itself. Otherwise the step starts from the objective J_c as it is without a row
@@ -8,8 +8,9 @@ of class c, that row's own loss still in it:
 
 where g_k are the sums of each class's gradients before class weights, and ∇Ω if the objective is
 a mean. ∇J_{c,i} has row i's own count taken out (rows of one class can differ in their sample
-weights) and ∇²J_c the class's mean count. Where the constant is the mean of the targets, δ_i is
-what that mean moves by, with what it makes of the other parameters.
+weights) and ∇²J_c the class's mean count; in an exchange the class of the row that comes wins it.
+Where the constant is the mean of the targets, δ_i is what that mean moves by, with what it makes
+of the other parameters.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from .curvature import Array
+from .exchanges import Exchanges
 from .objective import Objective
 from .predictors import LinearMap
-from .reweighting import RowsLeftOut
 from .solvers import InverseHessian, Solver, SolverContext
 from .weighting import BalancedWeights
+
+# In place of a class: no row comes; a row comes, and classes don't matter.
+NOTHING, ANY = -1, -2
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Removal of any one row of a class: what is common to all of them.
+    """Removal of any one row of a class, or its move to another: what is common to all of them.
 
     Parameters
     ----------
@@ -71,66 +75,80 @@ class Scenarios:
         self.context = context
         weights = objective.weights
         self._balanced = weights if isinstance(weights, BalancedWeights) else None
-        self._prepared: dict[int, Scenario] = {}
+        self._prepared: dict[tuple[int, int], Scenario] = {}
 
-    def groups(self, rows: Array) -> Iterator[tuple[Array, Scenario]]:
-        """Positions in ``rows`` that share a scenario."""
-        codes = np.zeros(len(rows), dtype=np.intp)
-        if self._balanced is not None:
-            codes = self._balanced.codes[rows]
-        for code in np.unique(codes).tolist():
-            if code not in self._prepared:
-                self._prepared[code] = self._prepare(code)
-            yield np.flatnonzero(codes == code), self._prepared[code]
+    def groups(self, exchanges: Exchanges) -> Iterator[tuple[Array, Scenario]]:
+        """Columns that share a scenario."""
+        keys = self._keys(exchanges)
+        for old, new in np.unique(keys, axis=0).tolist():
+            if (old, new) not in self._prepared:
+                self._prepared[old, new] = self._prepare(old, new)
+            yield np.flatnonzero((keys == (old, new)).all(axis=1)), self._prepared[old, new]
 
-    def row_weights(self, rows: Array) -> Array:
-        """s_i as it is in the objective from which row i is then taken."""
+    def _keys(self, exchanges: Exchanges) -> Array:
+        """Classes that lose and that win a row, as far as they matter, (m, 2)."""
+        arrivals = exchanges.arrivals
+        keys = np.full((exchanges.n_columns, 2), ANY if arrivals is not None else NOTHING)
         if self._balanced is None:
-            return self.objective.weights.values[rows]
-        return self._balanced.of_rows(rows, self._class_weights_without(self._balanced, rows))
+            return keys
+        keys[:, 0] = self._balanced.codes[exchanges.rows]
+        if arrivals is not None and arrivals.codes is not None:
+            moves = arrivals.codes != keys[:, 0]
+            keys[moves, 1] = arrivals.codes[moves]
+            keys[~moves] = ANY
+        return keys
 
-    def shifts(self, rows: Array, scenario: Scenario) -> Array:
-        """δ_i, (p, rows)."""
+    def shifts(self, exchanges: Exchanges, scenario: Scenario) -> Array:
+        """δ, (p, m)."""
         if scenario.shift is None:
-            return np.zeros((self.objective.n_parameters, len(rows)))
-        return np.asarray(scenario.shift @ self._losses(rows).T)
+            return np.zeros((self.objective.n_parameters, exchanges.n_columns))
+        return np.asarray(scenario.shift @ self._losses(exchanges).T)
 
-    def decision_shifts(self, linear_map: LinearMap, rows: Array, scenario: Scenario) -> Array:
-        """Moves of decision values by δ_i, (n_test, rows, K)."""
+    def decision_shifts(
+        self, linear_map: LinearMap, exchanges: Exchanges, scenario: Scenario
+    ) -> Array:
+        """Moves of decision values by δ, (n_test, m, K)."""
         if scenario.shift is None:
-            return np.zeros((1, len(rows), linear_map.n_outputs))
+            return np.zeros((1, exchanges.n_columns, linear_map.n_outputs))
         values = linear_map.jvp(scenario.shift).astype(np.float64)
-        return np.einsum("tks,is->tik", values, self._losses(rows))
+        return np.einsum("tks,is->tik", values, self._losses(exchanges))
 
-    def own_shifts(self, linear_map: LinearMap, rows: Array, scenario: Scenario) -> Array:
-        """Moves of each row's own decision values by its δ_i, (rows, K)."""
+    def own_shifts(self, linear_map: LinearMap, exchanges: Exchanges, scenario: Scenario) -> Array:
+        """Moves of the decision values of one row a column by its δ, (m, K)."""
         if scenario.shift is None:
-            return np.zeros((len(rows), linear_map.n_outputs))
+            return np.zeros((exchanges.n_columns, linear_map.n_outputs))
         values = linear_map.jvp(scenario.shift).astype(np.float64)
-        return np.einsum("iks,is->ik", values, self._losses(rows))
+        return np.einsum("iks,is->ik", values, self._losses(exchanges))
 
-    def _prepare(self, code: int) -> Scenario:
+    def _prepare(self, old: int, new: int) -> Scenario:
         values = self.objective.weights.values
-        scale = self._mean_penalty_scale()
         if self.objective.centred:
             return Scenario(self.inverse, values, self._of_the_mean())
-        if self._balanced is None and scale == 1.0:
+        reweighs = self._balanced is not None and (old, new) != (ANY, ANY)
+        rescales = self.objective.mean_over is not None and (new == NOTHING or self._by_weight)
+        if not reweighs and not rescales:
             return Scenario(self.inverse, values)
-        if self._balanced is not None:
-            values = self._balanced_values(self._balanced, code)
-        hessian = self.objective.hessian(values, scale)
-        inverse = self.solver.factor(hessian.damped(self.inverse.operator.damping), self.context)
+        scale = 1.0 - 1.0 / self.objective.n_rows if rescales and new == NOTHING else 1.0
+        if self._balanced is not None and reweighs:
+            values = self._balanced_values(self._balanced, old, new)
+        inverse = self.inverse
+        if reweighs or scale != 1.0:
+            hessian = self.objective.hessian(values, scale)
+            damping = self.inverse.operator.damping
+            inverse = self.solver.factor(hessian.damped(damping), self.context)
         return Scenario(inverse, values, inverse.solve(self._gradients()))
 
-    def _mean_penalty_scale(self) -> float:
-        if self.objective.mean_over is None:
-            return 1.0
-        return 1.0 - 1.0 / self.objective.n_rows
+    @property
+    def _by_weight(self) -> bool:
+        return self.objective.mean_over == "weights"
 
-    def _balanced_values(self, weights: BalancedWeights, code: int) -> Array:
-        members = np.flatnonzero(weights.codes == code)
+    def _balanced_values(self, weights: BalancedWeights, old: int, new: int) -> Array:
+        members = np.flatnonzero(weights.codes == old)
+        count = weights.count(members).mean()
         removed = np.zeros((1, weights.n_classes))
-        removed[0, code] = weights.count(members).mean()
+        removed[0, old] = count
+        if new >= 0:
+            removed[0, new] = -count
         return weights.with_class_weight(weights.class_weights_less(removed)[0])
 
     def _gradients(self) -> Array:
@@ -158,21 +176,13 @@ class Scenarios:
         rises = rises.reshape(objective.n_parameters, -1)
         return rises - self.inverse.solve(self.inverse.operator.matmat(rises))
 
-    def _losses(self, rows: Array) -> Array:
-        """What each g_k's weight loses when row i goes, (rows, S)."""
+    def _losses(self, exchanges: Exchanges) -> Array:
+        """What each g_k's weight loses in each column, (m, S)."""
         if self.objective.centred:
-            without = RowsLeftOut.one_by_one(self.objective, rows).mean_targets().T
-            return np.asarray(without - self.objective.theta[-1])
+            return np.asarray(exchanges.mean_targets().T - self.objective.theta[-1])
         columns = []
         if self._balanced is not None:
-            without = self._class_weights_without(self._balanced, rows)
-            columns.append(self._balanced.class_weight - without)
+            columns.append(self._balanced.class_weight - exchanges.class_weights)
         if self.objective.mean_over is not None:
-            scale = RowsLeftOut.one_by_one(self.objective, rows).penalty_scale
-            columns.append(1.0 - scale[:, None])
+            columns.append(1.0 - exchanges.penalty_scale[:, None])
         return np.concatenate(columns, axis=1)
-
-    @staticmethod
-    def _class_weights_without(weights: BalancedWeights, rows: Array) -> Array:
-        of_class = weights.codes[rows][:, None] == np.arange(weights.n_classes)
-        return weights.class_weights_less(weights.count(rows)[:, None] * of_class)

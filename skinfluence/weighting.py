@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
@@ -55,6 +55,23 @@ class RowWeights:
         """Class weights with each column of new sample weights (n, m): (m, C), or None."""
         return None
 
+    def class_weights_exchanged(self, rows: Array, codes: Array | None) -> Array | None:
+        """Class weights without each row (m, C), or with it in another class; None as above."""
+        return None
+
+    def of_rows(
+        self, rows: Array, class_weights: Array | None = None, codes: Array | None = None
+    ) -> Array:
+        """s of some rows, (m, 1) or (m, K): each with class weights (m, C) and a class of its own.
+
+        None stands for those that it has.
+        """
+        return self.sample_weight[rows][:, None]
+
+    def relabelled(self, rows: Array, codes: Array) -> RowWeights:
+        """Weights with some rows of other classes."""
+        return self
+
 
 @dataclass(frozen=True)
 class ClassWeights(RowWeights):
@@ -94,15 +111,29 @@ class ClassWeights(RowWeights):
 
     def with_class_weight(self, class_weight: Array) -> Array:
         """s for other class weights."""
-        rows = np.arange(len(self.codes))
-        return self.of_rows(rows, np.broadcast_to(class_weight, (len(rows), self.n_classes)))
+        return self.of_rows(np.arange(len(self.codes)), class_weight[None, :])
 
-    def of_rows(self, rows: Array, class_weights: Array) -> Array:
-        """s of some rows, each with class weights of its own (rows, C): (rows, 1) or (rows, K)."""
-        own = class_weights[np.arange(len(rows)), self.codes[rows]][:, None]
+    def of_rows(
+        self, rows: Array, class_weights: Array | None = None, codes: Array | None = None
+    ) -> Array:
+        """(m, 1) or (m, K)."""
+        codes = self.codes[rows] if codes is None else codes
+        chosen = self.class_weight[None, :] if class_weights is None else class_weights
+        own = np.broadcast_to(chosen, (len(rows), self.n_classes))[np.arange(len(rows)), codes]
+        own = own[:, None]
         if self.weighted_outputs is not None:
-            own = np.where(self.weighted_outputs[rows] > 0, own, 1.0)
+            own = np.where(codes[:, None] == np.arange(self.weighted_outputs.shape[1]), own, 1.0)
         return np.asarray(self.sample_weight[rows][:, None] * own)
+
+    def relabelled(self, rows: Array, codes: Array) -> ClassWeights:
+        """Weights with some rows of other classes, by class weights as they are."""
+        changed = self.codes.copy()
+        changed[rows] = codes
+        outputs = self.weighted_outputs
+        if outputs is not None:
+            outputs = outputs.copy()
+            outputs[rows] = codes[:, None] == np.arange(outputs.shape[1])
+        return replace(self, codes=changed, weighted_outputs=outputs)
 
 
 @dataclass(frozen=True)
@@ -144,6 +175,19 @@ class BalancedWeights(ClassWeights):
             return None
         of_class = self.codes[:, None] == np.arange(self.n_classes)
         return self._balanced(sample_weights.T @ of_class)
+
+    def relabelled(self, rows: Array, codes: Array) -> BalancedWeights:
+        """Weights with some rows of other classes, and class weights as their counts make them."""
+        changed = cast(BalancedWeights, super().relabelled(rows, codes))
+        return replace(changed, class_weight=self._balanced(changed.class_totals[None, :])[0])
+
+    def class_weights_exchanged(self, rows: Array, codes: Array | None) -> Array:
+        """(m, C)."""
+        classes = np.arange(self.n_classes)
+        moved = (self.codes[rows][:, None] == classes).astype(np.float64)
+        if codes is not None:
+            moved -= codes[:, None] == classes
+        return self.class_weights_less(self.count(rows)[:, None] * moved)
 
     def _balanced(self, totals: Array) -> Array:
         """scikit-learn's rule for counted rows per class, (m, C)."""

@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import KNNImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from wording import NAN_X, TARGETS, D, N, X, Y, raises
 
 from skinfluence import InfluenceExplainer, SingularHessianError
@@ -218,8 +219,10 @@ def test_k(classifier, k):
 
 # -------------------------------------------------------------------------- what has no answer
 def test_unknown_step():
-    explainer = InfluenceExplainer(make_pipeline(PolynomialFeatures(), Ridge())).fit(X, TARGETS)
-    words = ["PolynomialFeatures", "does not know", "It knows MaxAbsScaler", "step_vjp.register"]
+    steps = make_pipeline(KNNImputer(), Ridge())
+    explainer = InfluenceExplainer(steps).fit(X, TARGETS)
+    words = ["KNNImputer", "does not know", "It knows Binarizer", "step_vjp.register"]
+    words += ["declare linear_map", "space='model'"]
     with raises(TypeError, "perturbation_gradient got a pipeline with", *words):
         explainer.perturbation_gradient(X, TARGETS, indices=[0])
     assert explainer.influence(X[:2], TARGETS[:2]).shape == (2, N)

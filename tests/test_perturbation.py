@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -14,55 +13,13 @@ from rows import PLAIN, SETTINGS, make_data
 from sklearn.base import clone
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.frozen import FrozenEstimator
-from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skinfluence import InfluenceExplainer
-from skinfluence.transformers import step_vjp
 
 N, STEP = 200, 1e-4
-
-# -------------------------------------------------------------------------- steps of pipelines
-STEPS = [
-    StandardScaler(),
-    StandardScaler(with_mean=False),
-    StandardScaler(with_std=False),
-    RobustScaler(),
-    RobustScaler(with_scaling=False),
-    MaxAbsScaler(),
-    MinMaxScaler((-1.0, 3.0)),
-    MinMaxScaler(clip=True),
-    PCA(3),
-    PCA(3, whiten=True),
-    TruncatedSVD(3, random_state=0),
-    Nystroem(gamma=0.01, n_components=10, random_state=0),
-    RBFSampler(gamma=0.01, n_components=10, random_state=0),
-]
-if "clip" in inspect.signature(MaxAbsScaler).parameters:
-    STEPS.append(MaxAbsScaler(clip=True))
-
-
-def test_every_registered_step_is_here():
-    known = {kind for kind in step_vjp.registry if kind.__module__.startswith("sklearn.")}
-    assert known == {type(step) for step in STEPS}
-
-
-@pytest.mark.parametrize("step", STEPS, ids=str)
-def test_step_is_the_derivative_of_transform(step):
-    rng = np.random.default_rng(0)
-    fitted = clone(step).fit(rng.standard_normal((50, 5)) * np.arange(1.0, 6.0) + 1.0)
-    X = rng.standard_normal((8, 5)) * np.arange(2.0, 7.0) + 1.0  # partly outside of the range
-    cotangents = rng.standard_normal((3, 8, fitted.transform(X).shape[1]))
-    got = step_vjp(fitted, X, cotangents)
-    assert got.shape == (3, 8, 5)
-    for j in range(5):
-        moved = np.zeros(5)
-        moved[j] = 1e-6
-        slope = (fitted.transform(X + moved) - fitted.transform(X - moved)) / 2e-6
-        expected = np.einsum("mrk,rk->mr", cotangents, slope)
-        assert_allclose(got[:, :, j], expected, rtol=1e-6, atol=1e-8)
 
 
 # ---------------------------------------------------------------------------------- the models

@@ -55,10 +55,13 @@ SEEN_BY = {
 SKLEARN = {"sklearn", "base", "utils", "exceptions"}
 MORE_SKLEARN = {
     "kernels": {"gaussian_process", "metrics"},
-    "transformers": {"decomposition", "kernel_approximation", "preprocessing"},
+    "transformers": {
+        "compose", "decomposition", "feature_extraction", "feature_selection", "frozen", "impute",
+        "kernel_approximation", "neighbors", "pipeline", "preprocessing", "random_projection",
+    },
     "datasets": {"datasets", "feature_extraction"},
     "held_out": {"metrics", "model_selection"},
-}
+}  # fmt: skip
 REQUIRED = {"numpy", "scipy", "sklearn", "joblib", "threadpoolctl"}
 
 
@@ -102,7 +105,7 @@ def test_the_walk_sees_the_package():
     """Otherwise the tests below would hold by seeing nothing."""
     assert len(FILES) > 30
     seen = {file: set(rooms_seen(file)) for file in FILES}
-    assert {"objective", "solvers"} <= seen[PACKAGE / "removal.py"]
+    assert {"objective", "solvers"} <= seen[PACKAGE / "row_downdates.py"]
     assert "effects" in set().union(*seen.values())  # from . import effects
     assert "operators" in seen[PACKAGE / "solvers" / "cg.py"]
     assert "display" in seen[PACKAGE / "explanation.py"]
@@ -213,7 +216,11 @@ SIGNATURES = {
     "reduce=None)",
     "self_influence": "(self, *, kind='upweight', indices=None)",
     "parameter_influence": "(self, *, kind='upweight', indices=None)",
-    "perturbation_gradient": "(self, X_test, y_test=None, *, indices, reduce=None)",
+    "perturbation_gradient": "(self, X_test, y_test=None, *, indices, reduce=None, space='raw')",
+    "perturbation_influence": "(self, X_test, y_test=None, *, indices, X_new=None, y_new=None, "
+    "target='loss', kind='removal', reduce=None)",
+    "label_flip_influence": "(self, X_test, y_test=None, *, target='loss', kind='removal', "
+    "indices=None, reduce=None)",
     "explain": "(self, X_test, y_test=None, *, k=10, kind='removal')",
     "group_influence": "(self, groups, X_test, y_test=None, *, target='loss', kind='removal')",
     "reweight": "(self, sample_weight, X_test, *, kind='removal')",

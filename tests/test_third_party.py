@@ -10,10 +10,11 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from third_party import (
     DenseInverse,
     DenseSolve,
+    MovingAverage,
     ProbitClassifier,
     ProbitLoss,
     PseudoHuber,
@@ -21,6 +22,8 @@ from third_party import (
     Squash,
     probit_objective,
     pseudo_huber_objective,
+    soft_clip,
+    soft_clip_vjp,
     squash_vjp,
 )
 
@@ -150,12 +153,16 @@ def test_third_party_solver(model, n_classes):
 
 
 # -------------------------------------------------------------------------------------- a step
-def test_third_party_step_against_finite_differences():
+STEPS = [Squash(), MovingAverage(), FunctionTransformer(soft_clip, kw_args={"limit": 2.0})]
+
+
+@pytest.mark.parametrize("step", STEPS, ids=str)
+def test_third_party_step_against_finite_differences(step):
     y, y_test = TARGETS[:N], TARGETS[N:]
     rows = X[:N] + 0.1
-    pipeline = make_pipeline(StandardScaler(), Squash(), PseudoHuberRegressor()).fit(rows, y)
+    pipeline = make_pipeline(StandardScaler(), clone(step), PseudoHuberRegressor()).fit(rows, y)
     explainer = InfluenceExplainer(pipeline, prefit=True).fit(rows, y)
-    chosen, step = [0, 11], 1e-4
+    chosen, move = [0, 11], 1e-4
     found = explainer.perturbation_gradient(X_TEST, y_test, indices=chosen) / N
     assert found.shape == (N_TEST, 2, D)
     expected = np.empty_like(found)
@@ -165,13 +172,13 @@ def test_third_party_step_against_finite_differences():
             sides = []
             for sign in (1, -1):
                 moved = rows.copy()
-                moved[i, feature] += sign * step
+                moved[i, feature] += sign * move
                 model = clone(pipeline[-1]).fit(before.transform(moved), y)
                 difference = model.predict(before.transform(X_TEST)) - y_test
                 sides.append(np.sqrt(1.0 + difference**2) - 1.0)
-            expected[:, position, feature] = (sides[0] - sides[1]) / (2 * step)
+            expected[:, position, feature] = (sides[0] - sides[1]) / (2 * move)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * abs(expected).max())
-    assert (found[:, :, -1] == 0).all()
+    assert (found[:, :, -1] == 0).all() == isinstance(step, Squash)
 
 
 def test_supported_names_include_third_parties():
@@ -188,6 +195,8 @@ def test_supported_names_include_third_parties():
         ([probit_objective], 15),
         ([DenseSolve, DenseInverse], 60),
         ([squash_vjp], 10),
+        ([soft_clip_vjp], 10),
+        ([MovingAverage.linear_map], 10),
     ],
 )
 def test_what_an_addition_costs(parts, lines):

@@ -1,8 +1,9 @@
-"""Someone else's loss, estimators, solver and pipeline step, through public doors only."""
+"""Someone else's loss, estimators, solver and pipeline steps, through public doors only."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import log_ndtr, ndtr
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
@@ -14,7 +15,7 @@ from skinfluence.coding import ClassLabels, RealTargets
 from skinfluence.curvature import DiagonalCurvature
 from skinfluence.losses import Loss, MarginLoss
 from skinfluence.solvers import InverseHessian, Solver
-from skinfluence.transformers import step_vjp
+from skinfluence.transformers import function_vjp, step_vjp
 from skinfluence.weighting import RowWeights
 
 
@@ -210,7 +211,7 @@ class DenseInverse(InverseHessian):
         return "LU of the dense Hessian"
 
 
-# ------------------------------------------------------------------------------ pipeline step
+# ----------------------------------------------------------------------------- pipeline steps
 class Squash(TransformerMixin, BaseEstimator):
     """Element-wise tanh of the first columns; the last is dropped."""
 
@@ -227,3 +228,30 @@ def squash_vjp(step, X, cotangents):
     slope = 1.0 - np.tanh(np.asarray(X)[:, :-1]) ** 2
     dropped = np.zeros((*cotangents.shape[:2], 1))
     return np.concatenate([cotangents * slope, dropped], axis=2)
+
+
+class MovingAverage(TransformerMixin, BaseEstimator):
+    """Means of neighbouring columns."""
+
+    def __init__(self, window=2):
+        self.window = window
+
+    def fit(self, X, y=None):
+        validate_data(self, X)
+        return self
+
+    def linear_map(self):
+        shape = self.n_features_in_ - self.window + 1, self.n_features_in_
+        return sparse.diags([1.0 / self.window] * self.window, range(self.window), shape=shape)
+
+    def transform(self, X):
+        return validate_data(self, X, reset=False) @ self.linear_map().T
+
+
+def soft_clip(X, limit=1.0):
+    return limit * np.tanh(X / limit)
+
+
+@function_vjp(soft_clip)
+def soft_clip_vjp(X, cotangents, limit=1.0):
+    return cotangents * (1.0 - np.tanh(X / limit) ** 2)

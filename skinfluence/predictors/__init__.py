@@ -3,7 +3,7 @@
 from .base import LinearMap
 from .functions import Functions
 from .kernel import NO_RESIDUAL, KernelMap, KernelPredictor
-from .linear import FeatureMap, LinearPredictor
+from .linear import FeatureMap, LinearPredictor, replace_rows
 from .rows import TrainingRows
 
 Predictor = LinearPredictor | KernelPredictor
@@ -18,4 +18,5 @@ __all__ = [
     "LinearPredictor",
     "Predictor",
     "TrainingRows",
+    "replace_rows",
 ]

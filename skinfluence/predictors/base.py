@@ -81,6 +81,10 @@ class LinearMap(ABC):
         """The same rows with so many outputs."""
 
     @abstractmethod
+    def substituted(self, rows: Array, others: LinearMap) -> LinearMap:
+        """The map with other rows in the places of some, in a copy."""
+
+    @abstractmethod
     def jvp(self, directions: Any) -> Array:
         """(p, m) → (n, K, m)."""
 

@@ -13,8 +13,8 @@ Conventions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ..blocks import row_blocks
 from ..curvature import Array
 from .base import LinearMap
 from .functions import Functions
+from .linear import append_rows
 from .rows import TrainingRows
 
 # Coefficients below this share of the largest of their column are rounding.
@@ -94,6 +95,11 @@ class KernelPredictor:
         """The same of the training rows."""
         return self._map(self.training.X, np.arange(self.training.n_rows))
 
+    def with_more_rows(self, X: Any) -> KernelPredictor:
+        """Over more rows, which come after the training rows."""
+        both = append_rows(self.training.X, X)
+        return replace(self, training=TrainingRows(both, self.training.kernel))
+
     def _map(self, X: Any, positions: Array | None) -> KernelMap:
         return KernelMap(
             self.training, X, positions, self.n_outputs, self.constant, self.fixed_constant
@@ -146,6 +152,13 @@ class KernelMap(LinearMap):
         """The map of some rows."""
         positions = None if self.positions is None else self.positions[rows]
         return self._like(self.training, self.X[rows], positions, self.n_outputs)
+
+    def substituted(self, rows: Array, others: LinearMap) -> KernelMap:
+        """The map with others of the rows that functions are made of in the places of some."""
+        positions = self._training_positions().copy()
+        positions[rows] = cast(KernelMap, others)._training_positions()
+        X = self.training.X[positions]
+        return self._like(self.training, X, positions, self.n_outputs)
 
     def as_float64(self) -> KernelMap:
         """The map with its products in float64."""

@@ -108,6 +108,10 @@ class FeatureMap(LinearMap):
         """The map of some rows (a slice makes no copy of a dense X)."""
         return FeatureMap(self.X[rows], self.n_outputs, self.constant)
 
+    def substituted(self, rows: Array, others: LinearMap) -> FeatureMap:
+        """The map with other rows in the places of some."""
+        return FeatureMap(replace_rows(self.X, rows, others.X), self.n_outputs, self.constant)
+
     def as_float64(self) -> FeatureMap:
         """The map with its products in float64; X is copied unless it is that already."""
         return FeatureMap(self.X.astype(np.float64, copy=False), self.n_outputs, self.constant)
@@ -179,7 +183,7 @@ class FeatureMap(LinearMap):
 
     def inputs(self) -> Array:
         """Φ (n, q), dense, float64. For blocks of rows."""
-        dense = self.X.toarray() if sparse.issparse(self.X) else self.X
+        dense = _dense(self.X)
         if not self.constant:
             return np.asarray(dense, dtype=np.float64)
         inputs = np.empty((self.n_rows, self.n_inputs))
@@ -237,6 +241,28 @@ class FeatureMap(LinearMap):
         if self.constant:
             values += self.constant * inputs[d]
         return values
+
+
+def append_rows(X: Any, more: Any) -> Any:
+    """X with more rows after its own, in its own storage and dtype."""
+    if sparse.issparse(X):
+        return sparse.vstack([X, sparse.csr_matrix(more, dtype=X.dtype)], format="csr")
+    return np.concatenate([X, _dense(more).astype(X.dtype, copy=False)])
+
+
+def replace_rows(X: Any, rows: Array, replacements: Any) -> Any:
+    """A copy of X with other rows in some places, in X's own storage and dtype."""
+    if sparse.issparse(X):
+        order = np.arange(X.shape[0])
+        order[rows] = X.shape[0] + np.arange(len(rows))
+        return append_rows(X, replacements)[order]
+    changed = X.copy()
+    changed[rows] = _dense(replacements)
+    return changed
+
+
+def _dense(X: Any) -> Array:
+    return np.asarray(X.toarray() if sparse.issparse(X) else X)
 
 
 def _sparse_grams(X: Any, weights: Array) -> Iterator[Array]:

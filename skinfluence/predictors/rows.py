@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ..blocks import row_blocks
+from ..blocks import as_slice, row_blocks
 from ..curvature import Array
 from ..kernels import Kernel
 
@@ -69,7 +69,7 @@ class TrainingRows:
         if positions is None or kept is None:
             return self.evaluate(X, self.X[anchors])
         columns, slots = kept
-        return np.asarray(columns[_as_slice(positions)][:, _as_slice(slots)])
+        return np.asarray(columns[as_slice(positions)][:, as_slice(slots)])
 
     def products(
         self, X: Any, positions: Array | None, coefficients: Array, anchors: Array
@@ -80,7 +80,7 @@ class TrainingRows:
             columns, slots = kept
             scattered = np.zeros((columns.shape[1], coefficients.shape[1]), dtype=columns.dtype)
             scattered[slots] = coefficients[anchors]
-            return np.asarray(columns[_as_slice(positions)] @ scattered)
+            return np.asarray(columns[as_slice(positions)] @ scattered)
         chosen = coefficients[anchors]
         result = np.zeros((X.shape[0], coefficients.shape[1]), dtype=X.dtype)
         for rows in row_blocks(X.shape[0], 8 * 2 * max(1, len(anchors))):
@@ -153,10 +153,3 @@ class TrainingRows:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._forget()
-
-
-def _as_slice(rows: Any) -> slice | Array:
-    """A run of rows as a slice, which copies nothing."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows
