@@ -149,7 +149,7 @@ def newton_minimise(
         if direct is None and inverse is not None:
             # Quadratic convergence asks for directions as exact as the gradient is small.
             tolerance = min(0.1, max(size / first, target / size))
-            direction = _direction(hessian, gradient, inverse, tolerance)
+            direction = newton_direction(hessian, gradient, inverse, tolerance)
         moves = linear_map.jvp(direction)[:, :, 0]
         shorter = _shorter(values, moves, curvature.separable)
         direction = (direction.reshape(objective.theta.shape) * shorter).reshape(-1, 1)
@@ -209,10 +209,10 @@ def _direct(hessian: HessianOperator, inverse: Preconditioner | None) -> Inverse
     return DualInverse(hessian) if pays else None
 
 
-def _direction(
+def newton_direction(
     hessian: HessianOperator, gradient: Array, inverse: Preconditioner, tolerance: float
 ) -> Array:
-    # Scaled to a unit diagonal, so that CG's tolerance doesn't depend on the features' units.
+    """−(∇²J)⁻¹ g by CG, scaled to a unit diagonal: no tolerance depends on the features' units."""
     diagonal = hessian.main_diagonal()
     scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 1.0)
     column = scale[:, None]

@@ -1,0 +1,106 @@
+"""Checks of what an attack is handed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..answers import Answers
+from ..curvature import Array
+from ..inputs import check_indices
+from ..replacing import require_features
+
+WHO = "TrainingSetAttack"
+
+
+def check_explainer(explainer: Any, who: str) -> Any:
+    """A fitted explainer of a model that has features.
+
+    Raises
+    ------
+    TypeError
+        For anything else, and for a precomputed kernel.
+    ValueError
+        For rows that are no table, such as texts.
+    sklearn.exceptions.NotFittedError
+        Before ``fit``.
+    """
+    if not isinstance(explainer, Answers):
+        raise TypeError(
+            f"{who} got an explainer of type {type(explainer).__name__}; needed is a fitted "
+            "InfluenceExplainer: InfluenceExplainer(estimator).fit(X, y)."
+        )
+    check_is_fitted(explainer)
+    require_features(explainer.objective_.predictor)
+    if np.ndim(explainer._training_X) != 2:
+        raise ValueError(
+            f"{who} got an explainer whose training rows are no table of numbers (texts?), so that "
+            "they have no features to move. Explain the final model alone on transformed rows."
+        )
+    return explainer
+
+
+def check_step_size(step_size: Any, n_features: int) -> Array:
+    """Steps of each feature, () or (n_features,), float64.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        steps = np.asarray(step_size, dtype=np.float64)
+    except (TypeError, ValueError):
+        steps = np.array(np.nan)
+    if not np.isfinite(steps).all() or not (steps > 0).all():
+        raise ValueError(
+            f"{WHO} got step_size={step_size!r}; needed is a finite number above 0, in units of "
+            "the features, or one for each feature."
+        )
+    if steps.shape not in ((), (n_features,)):
+        raise ValueError(
+            f"{WHO} got step_size of shape {steps.shape}; needed is a number, or one for each of "
+            f"the {n_features} features."
+        )
+    return steps
+
+
+def check_count(
+    name: str, got: Any, largest: int | None = None, why: str = "", *, who: str = WHO
+) -> int:
+    """A whole number of at least 1, and at most ``largest``.
+
+    Raises
+    ------
+    ValueError
+    """
+    whole = isinstance(got, (int, np.integer)) and not isinstance(got, bool)
+    if not whole or got < 1 or (largest is not None and got > largest):
+        needed = "of at least 1" if largest is None else f"from 1 to {largest}{why}"
+        raise ValueError(f"{who} got {name}={got!r}; needed is a whole number {needed}.")
+    return int(got)
+
+
+def check_rows(rows: Any, weights: Array) -> Array:
+    """Positions of the training rows to move, each once.
+
+    Raises
+    ------
+    IndexError, TypeError
+        For positions that are none.
+    ValueError
+        For no rows, or rows of weight 0.
+    """
+    chosen = check_indices(rows, len(weights), "rows")
+    if chosen is None or not len(chosen):
+        raise ValueError(f"{WHO} got rows without any row; needed is at least one position.")
+    _, first = np.unique(chosen, return_index=True)
+    chosen = chosen[np.sort(first)]
+    idle = chosen[(weights[chosen] == 0).all(axis=1)]
+    if idle.size:
+        raise ValueError(
+            f"{WHO} got rows of weight 0: {idle[:5].tolist()}; the model doesn't see them, so "
+            "that moving them has no effect. Choose other rows."
+        )
+    return chosen
