@@ -120,7 +120,7 @@ def indefinite(A: np.ndarray, B: np.ndarray) -> np.ndarray:
         SVC(kernel="precomputed"),
         KernelRidge(0.1, kernel="precomputed"),
     ],
-    ids=repr,
+    ids=lambda model: f"{type(model).__name__}, {getattr(model.kernel, '__name__', model.kernel)}",
 )
 @pytest.mark.filterwarnings("ignore:Singular matrix")
 def test_indefinite_kernels(model):

@@ -156,7 +156,7 @@ def test_third_party_solver(model, n_classes):
 STEPS = [Squash(), MovingAverage(), FunctionTransformer(soft_clip, kw_args={"limit": 2.0})]
 
 
-@pytest.mark.parametrize("step", STEPS, ids=str)
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
 def test_third_party_step_against_finite_differences(step):
     y, y_test = TARGETS[:N], TARGETS[N:]
     rows = X[:N] + 0.1

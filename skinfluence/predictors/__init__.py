@@ -3,7 +3,7 @@
 from .base import LinearMap
 from .functions import Functions
 from .kernel import NO_RESIDUAL, KernelMap, KernelPredictor
-from .linear import FeatureMap, LinearPredictor, replace_rows
+from .linear import FeatureMap, LinearPredictor, append_rows, replace_rows
 from .rows import TrainingRows
 
 Predictor = LinearPredictor | KernelPredictor
@@ -18,5 +18,6 @@ __all__ = [
     "LinearPredictor",
     "Predictor",
     "TrainingRows",
+    "append_rows",
     "replace_rows",
 ]
