@@ -16,7 +16,7 @@ import numpy as np
 from .curvature import Array, Curvature
 from .predictors import LinearMap
 from .replacing import with_rows
-from .reweighting import Reweighting, unchanged
+from .reweighting import Reweighting, unchanged, weigh_as_before
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,7 @@ class Exchanges(Reweighting):
 
     def weigh(self, residuals: Array, rows: slice) -> None:
         """In place; of the rows that stay."""
-        weights = self.objective.weights
-        factors = weights.by_class(rows, self.class_weights)
-        factors = factors * weights.sample_weight[rows][:, None, None]
-        if (factors != 1.0).any():
-            residuals *= factors
+        weigh_as_before(self.objective, residuals, rows, self.class_weights)
         inside = np.flatnonzero((self.rows >= rows.start) & (self.rows < rows.stop))
         residuals[self.rows[inside] - rows.start, :, inside] = 0.0
 

@@ -183,11 +183,7 @@ class RowsLeftOut(Reweighting):
 
     def weigh(self, residuals: Array, rows: slice) -> None:
         """In place."""
-        weights = self.objective.weights
-        factors = weights.by_class(rows, self.class_weights)
-        factors = factors * weights.sample_weight[rows][:, None, None]
-        if (factors != 1.0).any():
-            residuals *= factors
+        weigh_as_before(self.objective, residuals, rows, self.class_weights)
         left_out = self.members[rows].tocoo()
         residuals[left_out.row, :, left_out.col] *= 1.0 - left_out.data[:, None]
 
@@ -277,6 +273,17 @@ class NewWeights(Reweighting):
         before = self.objective.weights.values.mean(axis=1)
         after = [self.weights(column).mean() * len(before) for column in range(self.n_columns)]
         return np.asarray(after) / before.sum()
+
+
+def weigh_as_before(
+    objective: Objective, residuals: Array, rows: slice, class_weights: Array | None
+) -> None:
+    """Multiply residuals (rows, K, m) by sample weights and class weights (m, C), in place."""
+    weights = objective.weights
+    factors = weights.by_class(rows, class_weights)
+    factors = factors * weights.sample_weight[rows][:, None, None]
+    if (factors != 1.0).any():
+        residuals *= factors
 
 
 def unchanged(objective: Objective) -> RowsLeftOut:

@@ -1,29 +1,22 @@
 """The example of Section 5.3, on the real data: the children come first, and refits agree."""
 
-import importlib.util
 import os
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scripts import example_module
 from sklearn.base import clone
 
 from skinfluence.datasets import fetch_diabetes130
 
-PATH = Path(__file__).parents[1] / "examples" / "domain_mismatch.py"
 pytestmark = pytest.mark.shared_data
 
 
 @pytest.fixture(scope="module")
 def example():
-    specification = importlib.util.spec_from_file_location(PATH.stem, PATH)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[PATH.stem] = module  # where dataclasses look up their annotations
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules[PATH.stem]
+    with example_module("domain_mismatch") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,17 @@
 """The example of Section 2.3: its formula is the explainer's, and its figures are what they say."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.special import expit
+from scripts import example_module
 
-PATH = Path(__file__).parents[1] / "examples" / "ingredients_of_influence.py"
 VARIANTS = ("NO_LOSS", "NO_HESSIAN", "PRODUCT", "NEARNESS")
 
 
 @pytest.fixture(scope="module")
 def example():
-    specification = importlib.util.spec_from_file_location(PATH.stem, PATH)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    with example_module("ingredients_of_influence") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

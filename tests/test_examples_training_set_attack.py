@@ -1,25 +1,17 @@
 """The example of Section 5.2: what it counts are flips, and a cold fit confirms them."""
 
 import argparse
-import importlib.util
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import example_module
 from sklearn.base import clone
-
-PATH = Path(__file__).parents[1] / "examples" / "training_set_attack.py"
 
 
 @pytest.fixture(scope="module")
 def example():
-    specification = importlib.util.spec_from_file_location(PATH.stem, PATH)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[PATH.stem] = module  # where dataclasses look up their annotations
-    specification.loader.exec_module(module)
-    yield module
-    del sys.modules[PATH.stem]
+    with example_module("training_set_attack") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +38,11 @@ def test_moves_are_invisible_in_8_bits(example, setting, explainer):
 
 
 def test_penalty_is_against_the_mean_loss(example, setting, explainer):
-    assert explainer.estimator_.C == pytest.approx(1.0 / (1e-3 * 100))
+    assert pytest.approx(1.0 / (1e-3 * 100)) == explainer.estimator_.C
 
 
 def test_every_flip_is_confirmed_by_a_cold_fit(example, setting, explainer, found):
-    by_rows, away = found
+    by_rows, _ = found
     flips = [each for attempts in by_rows.values() for each in attempts if each.flipped]
     assert flips
     for each in flips:

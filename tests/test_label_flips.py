@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from catalogue import Fit, by_name, combinations, named
 from machines import agreement
 from numpy.testing import assert_allclose
 from rows import PLAIN
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from wording import TARGETS, X, raises
 
@@ -106,6 +108,20 @@ def test_flips_find_a_wrong_label():
     explainer = InfluenceExplainer(fit.model).fit(wrong.X, wrong.y)
     flips = explainer.label_flip_influence(data.X, data.y, reduce="mean")
     assert np.unravel_index(flips.argmin(), flips.shape) == (row, data.y[row])
+
+
+@pytest.mark.parametrize("kind", ["upweight", "removal"])
+def test_the_mean_over_many_test_rows_is_streamed(kind):
+    """n_test x n x K is never held: 290 MB here."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6000, 5))
+    y = (X @ rng.standard_normal((5, 3)) + rng.gumbel(size=(6000, 3))).argmax(axis=1)
+    explainer = InfluenceExplainer(LogisticRegression()).fit(X, y)
+    tracemalloc.start()
+    explainer.label_flip_influence(X[:2000], y[:2000], kind=kind, reduce="mean")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.5 * 8 * 2000 * 6000 * 3
 
 
 def test_single_precision_stays_single():
