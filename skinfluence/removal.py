@@ -119,8 +119,9 @@ def _moves(exchanges: Exchanges, directions: list[Any], steps: Array) -> Array:
     k = objective.linear_map.n_outputs
     if objective.curvature.separable:
         unique, places = np.unique(rows, return_inverse=True)
-        values = objective.linear_map.take(as_slice(unique)).jvp(directions[0])[places]
-        moves = _scaled(values, steps[:, :k])
+        values = objective.linear_map.take(as_slice(unique)).jvp(directions[0])
+        in_order = len(unique) == len(rows) and bool((places[:-1] < places[1:]).all())
+        moves = _scaled(values if in_order else values[places], steps[:, :k])
         if not exchanges.same_features:
             moves += _scaled(exchanges.arriving_map.jvp(directions[0]), steps[:, k:])
         return moves
