@@ -61,7 +61,7 @@ class Answers:
             solver, context = self._solver, self._solver_context
             found = self.objective_, self.solver_
             if self.objective_.loss.smoothed:
-                found = sharp_optimum(self._fitted, solver, context)
+                found = sharp_optimum(self._fitted, self.objective_, solver, context)
             self._refits = Refits(*found, solver, context, self.refit_tol)
         return self._refits
 

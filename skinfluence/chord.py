@@ -19,7 +19,7 @@ import numpy as np
 from .curvature import Array
 from .minimise import Preconditioner, decrement, newton_minimise
 from .reweighting import Reweighting
-from .screening import screened_minimise
+from .screening import cooled_minimise, screened_minimise
 
 # A chord step that leaves more than this share of the gradient is too slow to go on with.
 SLOWEST_CONTRACTION = 0.8
@@ -116,6 +116,9 @@ def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima
             minimum = minimise(
                 own, start, block.preconditioner(column), rounding if free else targets[column]
             )
+            if own.objective.loss.smoothed and not minimum.reached <= targets[column]:
+                cooled = cooled_minimise(own, theta + own.prescribed, targets[column])
+                minimum = cooled if cooled.reached < minimum.reached else minimum
             lost = free and minimum.last_move > STILL_MOVING
             changes[:, [column]] = np.nan if lost else minimum.theta - theta
             reached[column] = minimum.reached

@@ -23,6 +23,39 @@ MOST_ROUNDS = 10
 ROUNDING = 1e-13
 # Multipliers closer to a bound than this are there.
 AT_BOUND = 1e-6
+# The optimum at one temperature is a good start for one so much lower.
+COOLING = 10.0**0.5
+# How much hotter to begin where a column's own optimum is not near.
+HOTTER = 1000.0
+
+
+def cooling(temperature: float, hottest: float) -> list[float]:
+    """Temperatures from the hottest down to this one, or this one alone if it is higher."""
+    n_more = max(0, int(np.ceil(np.log(hottest / temperature) / np.log(COOLING) - 1e-9)))
+    return [*np.geomspace(hottest, temperature, n_more + 1)[:-1].tolist(), temperature]
+
+
+def cooled_minimise(reweighting: Reweighting, theta: Array, target: float) -> Minimum:
+    """Minimise one column's objective from afar: by ever lower temperatures, without a factor.
+
+    Parameters
+    ----------
+    reweighting, theta, target
+        As in ``screened_minimise``.
+
+    Returns
+    -------
+    Minimum
+    """
+    loss, n_steps = reweighting.objective.loss, 0
+    lowest = loss.temperature  # type: ignore[attr-defined]
+    for temperature in cooling(lowest, HOTTER * lowest)[:-1]:
+        warmer = replace(loss, temperature=temperature)  # type: ignore[type-var]
+        objective = replace(reweighting.objective, loss=warmer)
+        found = newton_minimise(replace(reweighting, objective=objective), theta, None, target)
+        theta, n_steps = found.theta, n_steps + found.n_steps
+    found = screened_minimise(reweighting, theta, None, target)
+    return found.after(n_steps + found.n_steps)
 
 
 def screened_minimise(

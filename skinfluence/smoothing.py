@@ -16,20 +16,23 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .exceptions import warn_user
 from .losses import Loss
-from .minimise import decrement, newton_minimise
+from .minimise import Minimum, decrement, newton_minimise
 from .objective import Objective
 from .optimality import resampled_gradients
 from .reweighting import unchanged
-from .screening import screened_minimise
+from .screening import cooling, screened_minimise
 from .solvers import Auto, InverseHessian, Solver, SolverContext
 
 # Of the gradient, in units of the rows' sampling noise: what is aimed at, and what is warned of.
 TOLERANCE = 1e-10
 TOO_FAR = 1e-4
-# The optimum at one temperature is a good start for one so much lower; at 1 every row has
-# curvature.
-COOLING = 10.0**0.5
+# At a temperature of 1 every row has curvature.
 HOT = 1.0
+# A temperature so much higher is hot enough for parameters that are not at the optimum.
+HOTTER = 1000.0
+# Squares of the sampling noise beyond so many times the objective itself are no noise.
+CREDIBLE = 10.0
+MOST_STEPS = 500
 # In the same units: of the optima on the way to the lowest temperature. From further away, no row
 # may be left with curvature at the next, and so the intercept with none.
 ON_THE_WAY = 1e-3
@@ -57,9 +60,16 @@ def smooth_optimum(objective: Objective, solver: Solver, context: SolverContext)
     """
     inverse = solver.factor(objective.hessian(), context)
     scale = sampling_noise(objective, inverse, context.random_state)
-    start = objective.theta.reshape(-1, 1)
-    minimum = screened_minimise(unchanged(objective), start, inverse, TOLERANCE * scale)
-    if not minimum.reached <= TOO_FAR * scale:
+    minimum = None
+    if credible(objective, scale):
+        minimum = _nearest(objective, inverse, scale)
+    if minimum is None or minimum.reached > TOO_FAR * scale:
+        temperature = objective.loss.temperature  # type: ignore[attr-defined]
+        objective = anneal(objective, TOLERANCE, MOST_STEPS, HOTTER * temperature).objective
+        inverse = solver.factor(objective.hessian(), context)
+        scale = sampling_noise(objective, inverse, context.random_state)
+        minimum = _nearest(objective, inverse, scale)
+    if not (minimum.reached <= TOO_FAR * scale and credible(objective, scale)):
         warn_user(
             f"The optimum of the smoothed objective was not found: the gradient is "
             f"{minimum.reached / scale:.1e} of the sampling noise, asked was {TOLERANCE:.0e}. "
@@ -67,6 +77,21 @@ def smooth_optimum(objective: Objective, solver: Solver, context: SolverContext)
             ConvergenceWarning,
         )
     return replace(objective, theta=minimum.theta.reshape(objective.theta.shape))
+
+
+def _nearest(objective: Objective, inverse: InverseHessian, scale: float) -> Minimum:
+    start = objective.theta.reshape(-1, 1)
+    return screened_minimise(unchanged(objective), start, inverse, TOLERANCE * scale)
+
+
+def credible(objective: Objective, noise: float) -> bool:
+    """Whether rows are near enough to kinks for the Hessian to say how far noise moves anything.
+
+    By half the square of its size resampling would lower the objective, which is never negative.
+    Of parameters that are further from the optimum than the width of a kink no row may have any
+    curvature, and every gradient would look small.
+    """
+    return bool(noise**2 <= CREDIBLE * objective.value())
 
 
 def sampling_noise(objective: Objective, inverse: InverseHessian, random_state: int) -> float:
@@ -98,7 +123,9 @@ class Annealed:
     n_steps: int
 
 
-def anneal(objective: Objective, tolerance: float, max_steps: int) -> Annealed:
+def anneal(
+    objective: Objective, tolerance: float, max_steps: int, hottest: float = HOT
+) -> Annealed:
     """Go from anywhere to the optimum of an objective whose loss has a low temperature.
 
     At a low temperature few rows have curvature, and Newton's method finds its way from nearby.
@@ -111,6 +138,8 @@ def anneal(objective: Objective, tolerance: float, max_steps: int) -> Annealed:
         Of the gradient, relative to the rows' sampling noise.
     max_steps : int
         Of all temperatures together.
+    hottest : float
+        The temperature to begin with.
 
     Returns
     -------
@@ -124,18 +153,12 @@ def anneal(objective: Objective, tolerance: float, max_steps: int) -> Annealed:
     asked: Loss = objective.loss
     lowest = asked.temperature  # type: ignore[attr-defined]
     n_steps = 0
-    for temperature in cooling(lowest):
+    for temperature in cooling(lowest, hottest):
         loss = replace(asked, temperature=temperature)  # type: ignore[type-var]
         rough = max(tolerance, ON_THE_WAY) if temperature > lowest else tolerance
         found = _descend(replace(objective, loss=loss), rough, max_steps - n_steps)
         objective, n_steps = found.objective, n_steps + found.n_steps
     return replace(found, n_steps=n_steps)
-
-
-def cooling(temperature: float) -> list[float]:
-    """Temperatures from 1 down to this one, or this one alone if it is higher."""
-    n_more = max(0, int(np.ceil(np.log(HOT / temperature) / np.log(COOLING) - 1e-9)))
-    return [*np.geomspace(HOT, temperature, n_more + 1)[:-1].tolist(), temperature]
 
 
 def _descend(objective: Objective, tolerance: float, max_steps: int) -> Annealed:
@@ -154,7 +177,7 @@ def _descend(objective: Objective, tolerance: float, max_steps: int) -> Annealed
 
 
 def sharp_optimum(
-    fitted: Objective, solver: Solver, context: SolverContext
+    fitted: Objective, smooth: Objective, solver: Solver, context: SolverContext
 ) -> tuple[Objective, InverseHessian]:
     """The same for refits, which take a temperature that is next to none.
 
@@ -162,6 +185,8 @@ def sharp_optimum(
     ----------
     fitted : Objective
         At the estimator's parameters, with a loss that is ``smoothed``.
+    smooth : Objective
+        At the optimum of that.
     solver, context
         What makes inverses of its Hessian.
 
@@ -172,5 +197,9 @@ def sharp_optimum(
         There.
     """
     sharp = replace(fitted, loss=fitted.loss.sharpened())
+    noise = sampling_noise(sharp, solver.factor(sharp.hessian(), context), context.random_state)
+    if not credible(sharp, noise):
+        # The estimator has stopped too far from its optimum: cool down from the smooth one.
+        sharp = replace(smooth, loss=sharp.loss)
     objective = smooth_optimum(sharp, solver, context)
     return objective, solver.factor(objective.hessian(), context)
