@@ -57,16 +57,13 @@ def row_scores(objective: Objective, rows: Array, directions: Any, cotangents: A
 
 
 def exchange_products(exchanges: Exchanges, directions: Any) -> Iterator[tuple[Array, Array]]:
-    """v_tᵀ(ρ_c ∇ℓ_δ − ∇ℓ_i) for directions (p, m) and exchanges of i for δ: blocks (m, columns).
-
-    ρ is the class weight that the row gets over the one that it had.
-    """
+    """v_tᵀ(s_δ ∇ℓ_δ − s_i ∇ℓ_i)/s_i for directions (p, m) and exchanges: blocks (m, columns)."""
     objective, rows = exchanges.objective, exchanges.rows
     n_outputs = objective.linear_map.n_outputs
     for block in row_blocks(len(rows), 8 * 2 * directions.shape[1] * n_outputs):
         columns = np.arange(block.start, block.stop)
         chosen = exchanges.take(columns)
-        going, coming = objective.residuals[chosen.rows], chosen.coming_residuals()
+        going, coming = chosen.first_order_residuals()
         if chosen.same_features:
             yield columns, row_scores(objective, chosen.rows, directions, coming - going)
             continue

@@ -177,16 +177,23 @@ class Exchanges(Reweighting):
         residuals = self.objective.loss.residual(self.arrivals.y, linear_map.own_values(theta))
         return linear_map.columns(self.arriving_weights * residuals)
 
-    def coming_residuals(self) -> Array:
-        """Residuals of the rows that come over what class weights make of those that go, (m, K)."""
-        if self.arrivals is None:
-            return np.zeros((self.n_columns, self.objective.linear_map.n_outputs))
-        weights, codes = self.objective.weights, self.arrivals.codes
-        before, after = weights.of_rows(self.rows), weights.of_rows(self.rows, codes=codes)
-        share = np.divide(after, before, out=np.ones_like(before), where=before > 0)
-        return np.asarray(
-            share * self.objective.loss.residual(self.arrivals.y, self.arriving_values)
-        )
+    def first_order_residuals(self) -> tuple[Array, Array]:
+        """Residuals of the rows that go and of those that come, over s_i, each (m, K).
+
+        s_i is the weight of the row that goes; its sample weight, where class weights differ by
+        output. NaN of a row whose class has no weight, in a class that has.
+        """
+        objective, arrivals = self.objective, self.arrivals
+        before = objective.weights.class_factors(self.rows)
+        going = objective.residuals[self.rows]
+        if arrivals is None:
+            return before * going, np.zeros_like(going)
+        after = objective.weights.class_factors(self.rows, arrivals.codes)
+        coming = objective.loss.residual(arrivals.y, self.arriving_values)
+        if before.shape[1] > 1:
+            return before * going, after * coming
+        shares = np.where(after > 0, np.nan, 1.0)
+        return going, np.divide(after, before, out=shares, where=before > 0) * coming
 
     def arriving_curvature(self) -> Curvature:
         """s'_δ B_δ of the rows that come; of those that go where nothing comes."""

@@ -39,7 +39,9 @@ class PerturbationAnswers(Answers):
         """How moving a training row's features moves the test loss (Eq. 5).
 
         Moving row i by a small δ changes the loss of test row t by (s_i/n) · gradient · δ, with
-        s_i the row's weight in the objective (1 without weights).
+        s_i the row's weight in the objective (1 without weights; the sample weight alone of
+        one-vs-rest models of liblinear, whose class weights differ by output). What the model took
+        from the rows, such as ``gamma="scale"``, stays the number that it was.
 
         Parameters
         ----------
@@ -91,7 +93,10 @@ class PerturbationAnswers(Answers):
         directions = self.solver_.directions(
             question.linear_map, question.gradients(), mean=reduce == "mean"
         )
-        result = effects.input_gradients(self.objective_, directions, rows)
+        factors = self.objective_.weights.class_factors(rows)
+        # One factor for all outputs belongs to s_i, several have to be in the gradient itself.
+        given = factors if factors.shape[1] > 1 else None
+        result = effects.input_gradients(self.objective_, directions, rows, given)
         result *= -self.objective_.n_rows
         if space == "raw":
             result = pull_back(self._transformers, self._training_X, rows, result)

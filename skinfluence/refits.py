@@ -26,6 +26,7 @@ from .objective import Objective
 from .optimality import N_SIGN_VECTORS, resampled_gradients
 from .predictors import LinearMap
 from .progress import track
+from .refit_words import LEFT_OUT, changed, warn_not_converged, warn_undetermined
 from .reweighting import Reweighting, unchanged
 from .row_downdates import RowDowndates
 from .scenarios import Scenario, Scenarios
@@ -142,7 +143,8 @@ class Refits:
             for first in range(0, len(group), width):
                 positions = group[first : first + width]
                 tasks.append((positions, self._row_block(scenario, exchanges.take(positions))))
-        yield from self._solve(tasks, exchanges.rows, "rows")
+        verb = LEFT_OUT if exchanges.arrivals is None else "replaced"
+        yield from self._solve(tasks, exchanges.rows, "rows", verb)
 
     def _row_block(self, scenario: Scenario, exchanges: Exchanges) -> Callable[[], ColumnBlock]:
         def make() -> ColumnBlock:
@@ -187,11 +189,13 @@ class Refits:
         return make
 
     # --------------------------------------------------------------------------------- solving
-    def _solve(self, tasks: list[Task], names: Array, what: str) -> Iterator[tuple[Array, Array]]:
+    def _solve(
+        self, tasks: list[Task], names: Array, what: str, verb: str = LEFT_OUT
+    ) -> Iterator[tuple[Array, Array]]:
         not_converged: list[tuple[float, int]] = []
         undetermined: list[int] = []
         for positions, optima in track(
-            self._run(tasks), len(names), self.context.verbose, f"refit without {what}"
+            self._run(tasks), len(names), self.context.verbose, f"refit {changed(what, verb)}"
         ):
             lost = np.isnan(optima.changes).any(axis=0)
             undetermined += names[positions[lost]].tolist()
@@ -199,8 +203,8 @@ class Refits:
             sizes = optima.relative_gradients[missed].tolist()
             not_converged += list(zip(sizes, names[positions[missed]].tolist(), strict=True))
             yield positions, optima.changes
-        self._warn_undetermined(undetermined, what)
-        self._warn_not_converged(not_converged, what)
+        warn_undetermined(sorted(set(undetermined)), what, verb)
+        warn_not_converged(not_converged, what, verb, self.tolerance)
 
     def _run(self, tasks: list[Task]) -> Iterator[tuple[int, tuple[Array, Optima]]]:
         """Solve blocks, as many at a time as there are jobs; the order doesn't depend on them."""
@@ -227,27 +231,6 @@ class Refits:
     def _columns_per_block(self, extra_bytes: int = 0) -> int:
         bytes_per_column = 8 * 8 * self.objective.n_parameters + extra_bytes
         return int(np.clip(COLUMN_BYTES // bytes_per_column, 1, MOST_COLUMNS))
-
-    def _warn_undetermined(self, names: list[int], what: str) -> None:
-        if names:
-            warn_user(
-                f"{len(names)} {what} can't be left out (for example {sorted(names)[:5]}): without "
-                "them the model is not determined, a class has no rows, or the classes can be "
-                "separated without a penalty, so their kind='refit' effects are NaN. Add a penalty "
-                "to the estimator, or leave them out of the request.",
-                RuntimeWarning,
-            )
-
-    def _warn_not_converged(self, missed: list[tuple[float, int]], what: str) -> None:
-        if missed:
-            size, worst = max(missed)
-            warn_user(
-                f"Refits without {len(missed)} {what} did not converge: the worst, {worst}, got to "
-                f"a relative gradient of {size:.1e}, asked was {self.tolerance:.1e}. Raise "
-                "refit_tol, check that an optimum exists (add a penalty to the estimator), or "
-                "raise smoothing for a hinge loss.",
-                ConvergenceWarning,
-            )
 
     # ----------------------------------------------------------------------------- the reference
     def _go_to_the_optimum(self) -> None:

@@ -151,13 +151,15 @@ class RowExchange:
     def __init__(self, scenarios: Scenarios, exchanges: Exchanges) -> None:
         self.scenarios, self.exchanges = scenarios, exchanges
         self.objective = scenarios.objective
-        self._found = newton_steps(scenarios, exchanges)
-        if len(self._found.undetermined):
-            rows = np.unique(exchanges.rows[self._found.undetermined]).tolist()
+        found = newton_steps(scenarios, exchanges)
+        self._steps = np.where(exchanges.loses_a_class[:, None], np.nan, found.steps)
+        lost = np.flatnonzero(np.isnan(self._steps).any(axis=1))
+        if len(lost):
+            rows = np.unique(exchanges.rows[lost]).tolist()
             warn_user(
                 f"{len(rows)} training rows can't be exchanged (for example {rows[:5]}): the model "
-                "is not determined then, so their kind='removal' effects are NaN. Add a penalty to "
-                "the estimator or pass damping.",
+                "is not determined then, or a class has no rows, so their kind='removal' effects "
+                "are NaN. Add a penalty to the estimator, or leave them out of the request.",
                 RuntimeWarning,
             )
 
@@ -168,7 +170,7 @@ class RowExchange:
 
         Yields test rows, positions in ``columns`` and moves of shape (tests, positions, K).
         """
-        chosen, steps = self.exchanges.take(columns), self._found.steps[columns]
+        chosen, steps = self.exchanges.take(columns), self._steps[columns]
         yield from newton_decision_moves(self.scenarios, chosen, steps, test_map)
 
 

@@ -37,8 +37,8 @@ class ReplacementAnswers(Answers):
         """Influence of replacing training rows by any others: features, labels or both (Eq. 3).
 
         Each row is replaced alone; all others stay. Changes may be as large as one likes, and of
-        any sort that the estimator takes, such as another category. Steps before the model are
-        held as they were fitted.
+        any sort that the estimator takes, such as another category. Steps before the model, and
+        what it took from the rows itself, such as ``gamma="scale"``, are held as they were fitted.
 
         Parameters
         ----------
@@ -57,11 +57,13 @@ class ReplacementAnswers(Answers):
         kind : {"removal", "upweight", "refit"}, default="removal"
             "upweight": the paper's number, −∇ℓ_tᵀ H⁻¹ (∇ℓ(z_δ) − ∇ℓ(z_i)). Positive = moving
             weight from the row to its replacement raises the target; for a loss, negative =
-            helpful. To first order, replacing row i changes the target by s_i/n times it.
-            "removal": the change of the target when the row is removed, the other put in its
-            place, and the model refitted, by one Newton step in which the curvature of both is
-            exact; positive = replacing the row raises the target. Exact for squared loss. For
-            losses with kinks the same as "refit". "refit": that change exactly.
+            helpful. To first order, replacing row i changes the target by s_i/n times it (s_i
+            as in ``perturbation_gradient``; NaN for another class of a row whose own has no
+            weight). "removal": the change of the target when the row is removed, the other put in
+            its place, and the model refitted, by one Newton step with the curvature of both rows
+            exchanged; positive = replacing the row raises the target. Exact for squared loss, too
+            far for rows of great leverage otherwise. For losses with kinks the same as "refit".
+            "refit": that change exactly.
         reduce : {None, "mean"}, default=None
             "mean" averages over the test rows.
 

@@ -68,6 +68,10 @@ class RowWeights:
         """
         return self.sample_weight[rows][:, None]
 
+    def class_factors(self, rows: Array, codes: Array | None = None) -> Array:
+        """What multiplies some rows' sample weights, (m, 1) or (m, K); codes as above."""
+        return np.ones((len(rows), 1))
+
     def relabelled(self, rows: Array, codes: Array) -> RowWeights:
         """Weights with some rows of other classes."""
         return self
@@ -117,13 +121,21 @@ class ClassWeights(RowWeights):
         self, rows: Array, class_weights: Array | None = None, codes: Array | None = None
     ) -> Array:
         """(m, 1) or (m, K)."""
+        factors = self._factors(rows, class_weights, codes)
+        return np.asarray(self.sample_weight[rows][:, None] * factors)
+
+    def class_factors(self, rows: Array, codes: Array | None = None) -> Array:
+        """(m, 1) or (m, K)."""
+        return self._factors(rows, None, codes)
+
+    def _factors(self, rows: Array, class_weights: Array | None, codes: Array | None) -> Array:
         codes = self.codes[rows] if codes is None else codes
         chosen = self.class_weight[None, :] if class_weights is None else class_weights
         own = np.broadcast_to(chosen, (len(rows), self.n_classes))[np.arange(len(rows)), codes]
-        own = own[:, None]
-        if self.weighted_outputs is not None:
-            own = np.where(codes[:, None] == np.arange(self.weighted_outputs.shape[1]), own, 1.0)
-        return np.asarray(self.sample_weight[rows][:, None] * own)
+        if self.weighted_outputs is None:
+            return own[:, None]
+        outputs = np.arange(self.weighted_outputs.shape[1])
+        return np.where(codes[:, None] == outputs, own[:, None], 1.0)
 
     def relabelled(self, rows: Array, codes: Array) -> ClassWeights:
         """Weights with some rows of other classes, by class weights as they are."""

@@ -10,7 +10,7 @@ from sklearn.svm import SVC, LinearSVC
 from wording import TARGETS, D, N, X, Y, raises
 
 from skinfluence import InfluenceExplainer
-from skinfluence.attack import Immutable, LInfBall, TrainingSetAttack, vulnerability
+from skinfluence.attack import Immutable, L2Ball, LInfBall, TrainingSetAttack, vulnerability
 
 EXPLAINER = InfluenceExplainer(LogisticRegression()).fit(X, Y)
 
@@ -151,3 +151,24 @@ def test_vulnerability():
 def test_confirm():
     with raises(ValueError, "AttackResult.confirm got preprocessing='none'", "['refit', 'fixed']"):
         attack(n_iter=1).confirm(preprocessing="none")
+
+
+@pytest.mark.parametrize("tol", ["x", -1.0, np.nan, None, True])
+def test_tol(tol):
+    with raises(ValueError, f"TrainingSetAttack got tol={tol!r}", "finite number of at least 0"):
+        attack(tol=tol)
+
+
+@pytest.mark.parametrize("radius", ["x", -1.0, [1.0, 2.0], np.nan])
+def test_radius_of_a_ball(radius):
+    with raises(ValueError, f"L2Ball got radius={radius!r}; needed is a number of at least 0."):
+        L2Ball(radius)
+
+
+def test_regressors_without_targets():
+    explainer = InfluenceExplainer(Ridge()).fit(X, TARGETS)
+    words = "y_test=None for a regressor", "Pass y_test"
+    with raises(ValueError, "TrainingSetAttack got", *words):
+        attack(explainer=explainer)
+    with raises(ValueError, "vulnerability got", *words):
+        vulnerability(explainer, X[:2])

@@ -8,6 +8,7 @@ from rows import make_data
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from test_display import check_readable
 
 from skinfluence import InfluenceExplainer
@@ -160,3 +161,16 @@ def test_vulnerability(pictures):
     assert_allclose(lengths, np.sort(found.flip_distance)[:6])
     assert len(display.axes_[1].patches) == 6
     check_readable(display.figure_)
+
+
+def test_a_kernel_width_follows_the_attacked_rows_in_a_fit_from_scratch():
+    """As in the user's own fit; it is held where only the model is fitted again."""
+    X, y, X_test, y_test = digits(30)
+    explainer = InfluenceExplainer(SVC(C=1.0)).fit(X, y)
+    attack = TrainingSetAttack(explainer, step_size=0.5, n_iter=2, target="decision")
+    result = attack.attack(X_test[:2], y_test[:2])
+    again = SVC(C=1.0).fit(result.X_attacked(), y)
+    anew = result.confirm().estimator
+    np.testing.assert_allclose(anew.decision_function(X_test), again.decision_function(X_test))
+    width = 1.0 / (X.shape[1] * X.var())
+    assert result.confirm(preprocessing="fixed").estimator.gamma == pytest.approx(width)

@@ -103,7 +103,7 @@ def test_the_only_row_that_determines_a_column():
     with pytest.warns(RuntimeWarning, match=r"1 training rows can't be exchanged .*\[5\].*NaN"):
         got = explainer.perturbation_influence(lone[:2], TARGETS[:2], indices=[5], X_new=gone)
     assert np.isnan(got).all()
-    with pytest.warns(RuntimeWarning, match="can't be left out"):
+    with pytest.warns(RuntimeWarning, match=r"1 rows can't be replaced \(for example \[5\]\)"):
         got = explainer.perturbation_influence(
             lone[:2], TARGETS[:2], indices=[5], X_new=gone, kind="refit"
         )
@@ -126,10 +126,24 @@ def test_the_last_row_of_a_class():
     assert np.isnan(flips[0, 0, :2]).all()
     assert flips[0, 0, 2] == 0.0
     assert np.isfinite(flips[0, 1]).all()
+    with pytest.warns(RuntimeWarning, match=r"1 training rows can't be exchanged.*\[3\].*no rows"):
+        step = explainer.label_flip_influence(X[:1], [0], indices=[3, 4])
+    assert (np.isnan(step) == np.isnan(flips)).all()
     moved = explainer.perturbation_influence(
         X[:1], [0], indices=[3], X_new=X[[3]] + 1.0, kind="refit"
     )
     assert np.isfinite(moved).all()
+
+
+def test_a_class_without_weight():
+    """s_i is 0, so that no number times it is the change: NaN, where labels change."""
+    model = LogisticRegression(class_weight={0: 0.0, 1: 1.0}, fit_intercept=False)
+    explainer = InfluenceExplainer(model).fit(X, Y)
+    rows = np.flatnonzero(Y == 0)[:2]
+    asked = {"indices": rows, "kind": "upweight"}
+    assert np.isnan(explainer.perturbation_influence(X, Y, y_new=[1, 1], **asked)).all()
+    assert np.isfinite(explainer.perturbation_influence(X, Y, X_new=X[rows] + 1.0, **asked)).all()
+    assert np.isfinite(explainer.perturbation_influence(X, Y, y_new=[1, 1], indices=rows)).all()
 
 
 # ---------------------------------------------------------------------------- columns without slope

@@ -77,11 +77,11 @@ def confirm(
             f"AttackResult.confirm got preprocessing={preprocessing!r}; needed is one of "
             f"{list(PREPROCESSING)}."
         )
-    fitted = explainer.estimator_
+    fitted, seen = explainer.estimator_, None
     if preprocessing == "fixed":
-        fitted = explainer._model
+        fitted, seen = explainer._model, explainer.objective_.linear_map.X
         X, X_test = (seen_by_model(explainer, rows) for rows in (X, X_test))
-    estimator = _fitted_anew(explainer, fitted, X)
+    estimator = _fitted_anew(explainer, fitted, X, seen)
     classifies = explainer.objective_.coding.is_classification
     before, after = fitted.predict(X_test), estimator.predict(X_test)
     return Confirmation(
@@ -96,10 +96,9 @@ def confirm(
     )
 
 
-def _fitted_anew(explainer: Any, fitted: Any, X: Any) -> Any:
-    """What was taken from the rows that it was fitted on, such as a kernel's width, is held."""
-    seen, y = explainer.objective_.linear_map.X, explainer._training_y
-    weights = explainer._sample_weight
+def _fitted_anew(explainer: Any, fitted: Any, X: Any, seen: Any) -> Any:
+    """What a model took from its rows, such as a kernel's width, is held where they are given."""
+    y, weights = explainer._training_y, explainer._sample_weight
     unfitted = LeaveOneOut.of(fitted, seen, X, y, weights, None, "predict").estimator
     return type(explainer)(unfitted)._fitted_estimator(X, y, weights)
 

@@ -66,6 +66,33 @@ def check_step_size(step_size: Any, n_features: int) -> Array:
     return steps
 
 
+def check_tol(tol: Any) -> float:
+    """A finite number of at least 0.
+
+    Raises
+    ------
+    ValueError
+    """
+    number = isinstance(tol, (int, float, np.number)) and not isinstance(tol, bool)
+    if not number or not 0.0 <= tol < np.inf:
+        raise ValueError(f"{WHO} got tol={tol!r}; needed is a finite number of at least 0.")
+    return float(tol)
+
+
+def require_targets(explainer: Any, y_test: Any, who: str) -> None:
+    """Refuse a regressor without targets of the test rows: there is no loss then.
+
+    Raises
+    ------
+    ValueError
+    """
+    if y_test is None and not explainer.objective_.coding.is_classification:
+        raise ValueError(
+            f"{who} got y_test=None for a regressor: at its own prediction its loss, and all that "
+            "training rows do to it, is 0. Pass y_test, the true values of the test rows."
+        )
+
+
 def check_count(
     name: str, got: Any, largest: int | None = None, why: str = "", *, who: str = WHO
 ) -> int:

@@ -13,7 +13,7 @@ from ..curvature import Array
 from ..effects import DIRECTION_BYTES
 from ..questions import Question
 from .gradient_sizes import NORMS, GradientSizes
-from .inputs import check_count, check_explainer
+from .inputs import check_count, check_explainer, require_targets
 from .margins import margins, predicted_codes
 from .words import count, need_pandas, row_title
 
@@ -194,6 +194,7 @@ def vulnerability(
     objective = explainer.objective_
     n = objective.n_rows
     k = check_count("k", k, n, ", the number of training rows", who=WHO)
+    require_targets(explainer, y_test, WHO)
     question = explainer._question(X_test, y_test, "loss")
     n_tests = question.n_rows
     margin, weights = _margins(objective, question)

@@ -125,7 +125,7 @@ class L2Ball(Projection):
     radius: float
 
     def __post_init__(self) -> None:
-        _require_radius("L2Ball", self.radius)
+        _require_radius("L2Ball", self.radius, alone=True)
 
     def __call__(self, Z: Array, Z0: Array) -> Array:
         change = Z - Z0
@@ -236,10 +236,14 @@ def _require_range(who: str, low: Any, high: Any, *, strictly: bool = False) -> 
         raise ValueError(f"{who} got low={low!r} and high={high!r}; needed is low {needed} high.")
 
 
-def _require_radius(who: str, radius: Any) -> None:
-    radii = np.asarray(radius, dtype=np.float64)
-    if not (radii >= 0).all():
-        raise ValueError(f"{who} got radius={radius!r}; needed is a number of at least 0.")
+def _require_radius(who: str, radius: Any, *, alone: bool = False) -> None:
+    try:
+        radii = np.asarray(radius, dtype=np.float64)
+    except (TypeError, ValueError):
+        radii = np.array(np.nan)
+    if not (radii >= 0).all() or (alone and radii.ndim):
+        more = "" if alone else ", or one for each feature"
+        raise ValueError(f"{who} got radius={radius!r}; needed is a number of at least 0{more}.")
 
 
 def _require_width(who: str, name: str, values: Any, n_features: int) -> None:

@@ -164,8 +164,9 @@ class AttackResult:
         Parameters
         ----------
         preprocessing : {"refit", "fixed"}, default="refit"
-            "refit": pipelines are fitted as a whole. "fixed": steps before the model stay as they
-            were fitted, which is what the attack assumes.
+            "refit": everything is fitted anew, pipelines as a whole, and what follows the rows,
+            such as ``gamma="scale"``, follows the attacked ones. "fixed": steps before the model
+            and the kernel's width stay as they were, which is what the attack assumes.
 
         Returns
         -------

@@ -12,7 +12,7 @@ from ..progress import track
 from .choosing import choose_rows, movable_columns, predicted_rises, require_movable, take_step
 from .combining import InOrder
 from .gradients import raw_slopes
-from .inputs import WHO, check_count, check_explainer, check_rows, check_step_size
+from .inputs import WHO, check_count, check_explainer, check_rows, check_step_size, check_tol
 from .result import AttackResult
 from .retrained import Retrained
 from .table import Table
@@ -130,6 +130,7 @@ class TrainingSetAttack:
         steps = check_step_size(self.step_size, table.n_features)
         n_iter = check_count("n_iter", self.n_iter)
         patience = check_count("n_iter_no_change", self.n_iter_no_change)
+        tol = check_tol(self.tol)
         weights = explainer.objective_.weights.values
         given = None if self.rows is None else check_rows(self.rows, weights)
         n_rows = check_count("n_rows", self.n_rows, len(weights), ", the number of training rows")
@@ -139,7 +140,7 @@ class TrainingSetAttack:
         stopped = "n_iter"
         counted = ((1, step) for step in range(n_iter))
         for _ in track(counted, n_iter, self.verbose, "training-set attack, step"):
-            reason = run.step() or run.stalls(patience, self.tol)
+            reason = run.step() or run.stalls(patience, tol)
             if reason:
                 stopped = reason
                 break

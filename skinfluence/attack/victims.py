@@ -10,7 +10,7 @@ import numpy as np
 from ..curvature import Array
 from ..inputs import model_rows
 from ..objective import Objective
-from .inputs import WHO
+from .inputs import WHO, require_targets
 from .margins import margins, predicted_codes
 from .retrained import Retrained
 
@@ -56,6 +56,7 @@ class Victims:
                 f"{WHO} got target='decision' for a regressor, which decides nothing. Use "
                 "target='loss'."
             )
+        require_targets(explainer, y_test, WHO)
         question = explainer._question(X_test, y_test, "loss")
         labels = np.asarray(question.labels)
         return cls(question.linear_map.X, question.target.y, labels, target)
