@@ -239,10 +239,11 @@ def draw(by_rows: dict[int, list[Attempt]], n_right: int) -> Any:
         by_rows.items(), ("#D55E00", "#009E73", "#0072B2"), strict=True
     ):
         for number, each in enumerate(attempts[:: max(1, len(attempts) // 15)]):
-            label = None if number else f"{n_rows} rows"
+            label = None if number else f"{n_rows} row{'s' * (n_rows > 1)}"
             right.plot(each.history, color=colour, alpha=0.6, linewidth=1.0, label=label)
     right.axhline(0.5, color="black", linewidth=0.8, linestyle="--")
     right.set_xlabel("steps")
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.set_ylabel("probability of the right label")
     if right.has_data() and any(by_rows.values()):
         right.legend(fontsize=9)
