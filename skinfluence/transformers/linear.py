@@ -52,8 +52,9 @@ def _factors(step: Any) -> Array:
 @linear_map.register(MiniBatchSparsePCA)
 def _ridge(step: Any) -> Array:
     gram = step.components_ @ step.components_.T
-    inverse = np.linalg.pinv(gram + step.ridge_alpha * np.eye(len(gram)), hermitian=True)
-    return np.asarray(inverse @ step.components_)
+    ridge = gram + step.ridge_alpha * np.eye(len(gram))
+    # Components that came out as 0 leave it singular without a penalty.
+    return np.asarray(np.linalg.lstsq(ridge, step.components_, rcond=None)[0])
 
 
 @linear_map.register(KernelCenterer)
