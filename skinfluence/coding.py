@@ -10,12 +10,14 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 
 from .curvature import Array
+from .responses import Response
 
 
 class TargetCoding(Protocol):
     """User's y → what the loss reads."""
 
     is_classification: ClassVar[bool]
+    has_labels: ClassVar[bool]
 
     def encode(self, y: Any, name: str) -> Array: ...
     def codes(self, y: Any, name: str) -> Array: ...
@@ -23,6 +25,7 @@ class TargetCoding(Protocol):
     def label(self, code: int) -> Any: ...
     def output_weights(self, codes: Array, n_outputs: int) -> Array: ...
     def present(self, values: Array) -> Array: ...
+    def present_vjp(self, values: Array, cotangents: Array) -> Array: ...
     def elect(self, values: Array) -> Array: ...
 
 
@@ -42,13 +45,17 @@ class ClassLabels:
         Whether the estimator makes one decision value per class of those of pairs.
     break_ties : bool
         Whether its predictions go by these, rather than to the first class with the most votes.
+    second_positive : bool
+        Whether it is the second class of each pair that has +1.
     """
 
     classes: Array
     layout: Literal["signs", "codes", "pairs"]
     presented_by_class: bool = False
     break_ties: bool = False
+    second_positive: bool = False
     is_classification: ClassVar[bool] = True
+    has_labels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
@@ -108,7 +115,7 @@ class ClassLabels:
         signs = np.zeros((len(self.classes), len(first)))
         signs[first, np.arange(len(first))] = 1.0
         signs[second, np.arange(len(first))] = -1.0
-        return signs
+        return -signs if self.second_positive else signs
 
     def output_weights(self, codes: Array, n_outputs: int) -> Array:
         """Weights (n, K) of the decision values in that of each row's class."""
@@ -122,6 +129,13 @@ class ClassLabels:
         """Decision values (n, K, …) as the estimator shows them."""
         return self._by_class(values) if self.presented_by_class else values
 
+    def present_vjp(self, values: Array, cotangents: Array) -> Array:
+        """Gradient (n, K) of Σ_c cotangent_c · shown value_c; votes have none."""
+        if not self.presented_by_class:
+            return cotangents
+        total = values @ self.pairs.T
+        return np.asarray((cotangents / (3.0 * (np.abs(total) + 1.0) ** 2)) @ self.pairs)
+
     def elect(self, values: Array) -> Array:
         """Class codes (n,) of decision values (n, K), as the estimator predicts."""
         if self.layout == "pairs":
@@ -133,7 +147,9 @@ class ClassLabels:
 
     def _votes(self, values: Array) -> Array:
         """Pairs that each class wins, (n, C, …)."""
-        won = np.where(values < 0, -1.0, 1.0)
+        # A decision value of 0 is a vote for the first.
+        second = values > 0 if self.second_positive else values < 0
+        won = np.where(second == self.second_positive, 1.0, -1.0)
         pairs = self.pairs.T
         return (
             np.moveaxis(np.tensordot(won, pairs, (1, 0)), -1, 1) / 2 + (len(self.classes) - 1) / 2
@@ -163,10 +179,14 @@ class RealTargets:
     ----------
     n_outputs : int
         Number of columns.
+    response : Response, optional
+        From decision values to predicted values, where they are not the same.
     """
 
     n_outputs: int
+    response: Response | None = None
     is_classification: ClassVar[bool] = False
+    has_labels: ClassVar[bool] = False
 
     def codes(self, y: Any, name: str) -> Array:
         """A regressor has no classes."""
@@ -181,8 +201,12 @@ class RealTargets:
         raise TypeError("A regressor's targets have no class codes.")
 
     def present(self, values: Array) -> Array:
-        """As they are."""
-        return values
+        """Decision values (n, K, …) as the estimator predicts."""
+        return values if self.response is None else self.response.value(values)
+
+    def present_vjp(self, values: Array, cotangents: Array) -> Array:
+        """Gradient (n, K) of Σ_k cotangent_k · predicted value_k."""
+        return cotangents if self.response is None else cotangents * self.response.slope(values)
 
     def elect(self, values: Array) -> Array:
         """A regressor has no classes."""
@@ -193,7 +217,11 @@ class RealTargets:
         raise TypeError("A regressor's targets have no class codes.")
 
     def encode(self, y: Any, name: str) -> Array:
-        """(n, K), float64.
+        """(n, K), as the loss reads them: as given."""
+        return self.given(y, name)
+
+    def given(self, y: Any, name: str) -> Array:
+        """(n, K), float64, in the user's unit.
 
         Raises
         ------
@@ -210,3 +238,63 @@ class RealTargets:
                 f"{self.n_outputs}."
             )
         return np.asarray(targets)
+
+
+@dataclass(frozen=True)
+class LabelColumns(RealTargets):
+    """Several labels of each row, two classes each: ±1 a column, as targets without classes.
+
+    Parameters
+    ----------
+    classes : sequence of ndarray of shape (2,)
+        Of each column.
+    """
+
+    classes: Any = ()
+    has_labels: ClassVar[bool] = True
+
+    @classmethod
+    def of(cls, classes: Any) -> LabelColumns:
+        """For the classes of each column.
+
+        Raises
+        ------
+        ValueError
+            For columns of one class, or of more than two.
+        """
+        for k, each in enumerate(classes):
+            if len(each) != 2:
+                raise ValueError(
+                    f"InfluenceExplainer got {len(each)} classes in column {k} of several labels "
+                    "per row; needed are 2 in each. Explain that column's model (estimators_) "
+                    "alone."
+                )
+        return cls(len(classes), classes=tuple(np.asarray(each) for each in classes))
+
+    def encode(self, y: Any, name: str) -> Array:
+        """(n, K) signs.
+
+        Raises
+        ------
+        ValueError
+            For labels that the model has not been fitted on, or another number of columns.
+        """
+        labels = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+        if labels.ndim != 2 or labels.shape[1] != self.n_outputs:
+            raise ValueError(
+                f"{name} has shape {labels.shape}, but the model was fitted on {self.n_outputs} "
+                f"labels per row; needed is (rows, {self.n_outputs})."
+            )
+        columns = enumerate(ClassLabels(each, "signs") for each in self.classes)
+        encoded = [each.encode(labels[:, k], f"{name}[:, {k}]") for k, each in columns]
+        return np.concatenate(encoded, axis=1)
+
+    def label(self, code: int) -> Any:
+        """Of the first classes of all columns, then the second ones."""
+        second, k = divmod(code, self.n_outputs)
+        return f"{self.classes[k][second]} of column {k}"
+
+    def labels(self, values: Array) -> Array:
+        """The user's labels of decision values, (n, K)."""
+        signs = (values > 0).astype(int).T
+        return np.column_stack([each[k] for each, k in zip(self.classes, signs, strict=True)])

@@ -10,7 +10,7 @@ Conventions
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,15 +66,54 @@ class DiagonalCurvature:
 
     def scaled(self, weights: Array) -> DiagonalCurvature:
         """Each row's curvature times its weight, (n, 1) or (n, K)."""
-        return DiagonalCurvature(self.weights * weights, self.n_outputs)
+        return replace(self, weights=self.weights * weights)
 
     def take(self, rows: Any) -> DiagonalCurvature:
         """The curvature of some rows."""
-        return DiagonalCurvature(self.weights[rows], self.n_outputs)
+        return replace(self, weights=self.weights[rows])
 
     def largest_eigenvalues(self) -> Array:
         """(n,), exact."""
         return np.asarray(self.weights.max(axis=1))
+
+
+@dataclass(frozen=True)
+class CoupledCurvature:
+    """Curvature of a loss with few outputs that depend on each other.
+
+    Parameters
+    ----------
+    matrices : ndarray of shape (n, K, K)
+        Symmetric.
+    """
+
+    matrices: Array
+    separable: bool = False
+
+    @property
+    def n_outputs(self) -> int:
+        """K."""
+        return int(self.matrices.shape[1])
+
+    def matmul(self, directions: Array) -> Array:
+        """B_i v_i for every row, (n, K, m)."""
+        return np.matmul(self.matrices.astype(directions.dtype, copy=False), directions)
+
+    def to_dense(self) -> Array:
+        """(n, K, K)."""
+        return self.matrices
+
+    def scaled(self, weights: Array) -> CoupledCurvature:
+        """Each row's curvature times its weight, (n, 1)."""
+        return CoupledCurvature(self.matrices * weights[:, :, None])
+
+    def take(self, rows: Any) -> CoupledCurvature:
+        """The curvature of some rows."""
+        return CoupledCurvature(self.matrices[rows])
+
+    def largest_eigenvalues(self) -> Array:
+        """(n,), an upper bound: the trace."""
+        return np.asarray(np.trace(self.matrices, axis1=1, axis2=2))
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from .solvers.base import LEVERAGE_BLOCK_BYTES
 LEAST_LEFT = 1e-10
 DFBETAS_NEED = (
     "needed are coefficients of features, one output and a loss with standard errors (squared "
-    "error, binomial log-loss). Leave dfbetas out, or ask parameter_influence(kind='removal')."
+    "error, log-loss, Poisson). Leave dfbetas out, or ask parameter_influence(kind='removal')."
 )
 LEVERAGE_ONE = (
     "have leverage 1: without them the model is not determined, so their diagnostics but for the "
@@ -53,7 +53,7 @@ class DiagnosticAnswers(Answers):
         Parameters
         ----------
         dfbetas : bool, default=False
-            Whether to add a column for each coefficient.
+            Whether to add a column for each coefficient, but for those held at 0.
 
         Returns
         -------
@@ -71,9 +71,9 @@ class DiagnosticAnswers(Answers):
               (β_j − β_j(i)) / (σ_(i) √(A⁻¹ΦᵀCΦA⁻¹)_jj): the coefficient minus that without the row
               (``parameter_influence`` has the opposite sign), over its standard error.
 
-            Several outputs, and margin losses, which are no distribution's likelihood, have the
-            first two alone, with σ = 1 but for the squared error. ``attrs["effective_dof"]`` is
-            :meth:`effective_dof`, tr H.
+            Several outputs, margin losses and deviances but Poisson's, whose curvature says no
+            standard errors, have the first two alone, with σ = 1 but for the squared error.
+            ``attrs["effective_dof"]`` is :meth:`effective_dof`, tr H.
 
         Raises
         ------
@@ -90,9 +90,9 @@ class DiagnosticAnswers(Answers):
         C holds the rows' weights times the loss's curvature, D the penalty's, A = ΦᵀCΦ + D,
         H = C^½ΦA⁻¹ΦᵀC^½, ẽ = C^½ (working residuals), t_i = ẽ_i / (1 − h_i), g_i = (H²)_ii, which
         is h_i without a penalty. For the squared error σ² = ‖ẽ‖² / (n − tr H) over the n rows of
-        weight above 0, and σ_(i) is that of a refit without the row, exactly. For log-losses both
-        are 1, residuals are Pearson's, and the fit without the row is one Newton step. The penalty
-        and the weights of ``class_weight="balanced"`` are held as they are.
+        weight above 0, and σ_(i) is that of a refit without the row, exactly. For log-losses and
+        Poisson both are 1, residuals Pearson's, and the fit without the row is one Newton step. The
+        penalty and the weights of ``class_weight="balanced"`` are held as they are.
 
         Without a penalty they are statsmodels' numbers for OLS, for OLS on rows times √weight (its
         influence of a WLS leaves weights out) and for a GLM with ``var_weights``, where dffits are
@@ -192,7 +192,7 @@ def _measure(
         result.moves[rows] = np.einsum("ik,ikl,il->i", steps, variances, steps)
         result.curvature[rows] = np.einsum("ikk->ik", downdates.curvature)
         result.squares[rows] = result.curvature[rows, 0] * variances[:, 0, 0]
-        result.residuals[rows] = _ratio(-right, np.sqrt(result.curvature[rows]))
+        result.residuals[rows] = _ratio(-right, np.sqrt(np.maximum(result.curvature[rows], 0.0)))
         if changes is not None:
             changes[:, rows] = -directions * steps[:, 0]
             parameter_variances += directions**2 @ result.curvature[rows, 0]
@@ -207,7 +207,7 @@ def _blocks(
 ) -> Iterator[tuple[slice, Array, Array, RowDowndates]]:
     """Blocks of rows, A⁻¹U_i of the first output (q, rows), N_i, and M_i with C_i."""
     linear_map, curvature = objective.linear_map, objective.curvature
-    k, q, penalty = linear_map.n_outputs, linear_map.n_inputs, inverse.operator.penalty_diagonal()
+    k, q, penalty = linear_map.n_outputs, linear_map.n_inputs, inverse.operator.penalty_product
     # A loss that is a sum over outputs keeps them apart: one right-hand side then carries all K.
     units = np.ones((1, k)) if curvature.separable else np.eye(k)
     for rows in row_blocks(linear_map.n_rows, 48 * len(units) * k * q, limit=LEVERAGE_BLOCK_BYTES):
@@ -215,13 +215,13 @@ def _blocks(
         seeds = [block.columns(np.tile(unit, (block.n_rows, 1))) for unit in units]
         solved = np.split(inverse.solve(np.concatenate(seeds, axis=1)), len(units), axis=1)
         if curvature.separable:
-            apart = (each.reshape(q, -1) for each in (penalty * solved[0], solved[0]))
+            apart = (each.reshape(q, -1) for each in (penalty(solved[0]), solved[0]))
             lost = linear_map.with_outputs(1).inner(*apart).reshape(k, -1).T
             leverage = block.own_values(solved[0])[:, :, None] * np.eye(k)
             variances = leverage - lost[:, :, None] * np.eye(k)
         else:
             leverage = np.stack([block.own_values(each) for each in solved], axis=2)
-            lost = np.array([[linear_map.inner(penalty * a, b) for b in solved] for a in solved])
+            lost = np.array([[linear_map.inner(penalty(a), b) for b in solved] for a in solved])
             variances = leverage - lost.transpose(2, 0, 1)
         downdates = RowDowndates.of_rows(inverse, block, leverage, curvature.take(rows).to_dense())
         yield rows, solved[0].reshape(q, k, -1)[:, 0], variances, downdates
@@ -246,8 +246,7 @@ def _deleted_variances(objective: Objective, inverse: InverseHessian, rows: RowM
     fitted = inverse.solve(objective.penalty.gradient(objective.theta))
     smoothed = objective.linear_map.jvp(fitted)[:, 0, 0].astype(np.float64)
     weights, residuals = rows.curvature[:, 0], rows.residuals[:, 0]
-    t = residuals / rows.left
-    total = (residuals**2).sum()
+    t, total = residuals / rows.left, (residuals**2).sum()
     squares = total + 2.0 * t * np.sqrt(weights) * smoothed + t**2 * (rows.squares - 1.0)
     freedom = np.count_nonzero(weights) - (weights > 0) - rows.leverage.sum()
     freedom += (rows.leverage - rows.squares) / rows.left
@@ -258,9 +257,8 @@ def _deleted_variances(objective: Objective, inverse: InverseHessian, rows: RowM
 def _studentized_columns(rows: RowMeasures, deleted: Array) -> dict[str, Array]:
     residuals, h, g = rows.residuals[:, 0], rows.leverage, rows.squares
     spread = 1.0 - 2.0 * h + g
-    studentized = _ratio(
-        residuals, deleted * np.sqrt(np.where(spread > LEAST_LEFT, spread, np.nan))
-    )
+    spread = np.where(spread > LEAST_LEFT, spread, np.nan)
+    studentized = _ratio(residuals, deleted * np.sqrt(spread))
     _warn(np.isnan(studentized) & ~np.isnan(rows.left), UNRESOLVED)
     dffits = _ratio(h * residuals / rows.left, deleted * np.sqrt(g))
     return {"dffits": dffits, "studentized_residual": studentized}
@@ -276,6 +274,8 @@ def _ratio(numerator: Array, denominator: Array | float) -> Array:
 def _coefficient_names(model: Any, objective: Objective) -> list[str]:
     unnamed = [f"x{j}" for j in range(objective.predictor.n_features)]
     names = [str(name) for name in getattr(model, "feature_names_in_", unnamed)]
+    used = getattr(objective.predictor, "columns", None)
+    names = names if used is None else [names[j] for j in used]
     intercept = "intercept" + "_" * ("intercept" in names)  # a feature may have that name
     return [*names, intercept] if objective.predictor.constant else names
 

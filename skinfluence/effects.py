@@ -83,7 +83,7 @@ def input_gradients(
     residuals = weights * objective.residuals[rows]
     curvature = objective.row_curvature(rows).scaled(weights)
     bent = curvature.matmul(linear_map.jvp(directions).astype(np.float64))
-    n_features = linear_map.X.shape[1]
+    n_features = linear_map.n_features
     result = np.empty((directions.shape[1], len(rows), n_features), dtype=linear_map.dtype)
     for t in range(len(result)):
         through_values = linear_map.input_vjp(objective.theta, bent[:, :, t])

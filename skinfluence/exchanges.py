@@ -126,15 +126,12 @@ class Exchanges(Reweighting):
     def loses_a_class(self) -> Array:
         """Columns that leave a class without any row of weight, (m,)."""
         objective = self.objective
-        if not objective.coding.is_classification:
-            return np.zeros(self.n_columns, dtype=bool)
-        codes = objective.coding.decode(objective.y)
         present = objective.weights.sample_weight > 0
-        counts = np.bincount(codes[present], minlength=codes.max() + 1)
-        lost = present[self.rows] & (counts[codes[self.rows]] == 1)
-        if self.arrivals is not None and self.arrivals.codes is not None:
-            lost &= self.arrivals.codes != codes[self.rows]
-        return np.asarray(lost)
+        alone = objective.class_members[present].sum(axis=0) == 1
+        lost = present[self.rows, None] & objective.class_members[self.rows] & alone
+        if self.arrivals is not None:
+            lost &= ~objective.members_of(self.arrivals.y)
+        return np.asarray(lost.any(axis=1))
 
     def weigh(self, residuals: Array, rows: slice) -> None:
         """In place; of the rows that stay."""

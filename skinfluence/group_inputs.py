@@ -100,13 +100,10 @@ def refuse_whole_classes(sets: list[Array], name: str, objective: Objective) -> 
     ------
     ValueError
     """
-    if not objective.coding.is_classification:
-        return
-    codes = objective.coding.decode(objective.y)
-    present = objective.weights.sample_weight > 0
-    totals = np.bincount(codes, weights=present)
+    present = objective.class_members & (objective.weights.sample_weight > 0)[:, None]
+    totals = present.sum(axis=0)
     for number, rows in enumerate(sets):
-        gone = np.bincount(codes[rows], weights=present[rows], minlength=len(totals))
+        gone = present[rows].sum(axis=0)
         lost = np.flatnonzero((gone == totals) & (totals > 0))
         if len(lost):
             label = objective.coding.label(int(lost[0]))
@@ -118,13 +115,10 @@ def refuse_whole_classes(sets: list[Array], name: str, objective: Objective) -> 
 
 def _lost_class(weights: Array, objective: Objective) -> tuple[int, Any] | None:
     """First column (n, B) that leaves a class without weight, and the class."""
-    if not objective.coding.is_classification:
-        return None
-    codes = objective.coding.decode(objective.y)
     before = objective.weights.sample_weight > 0
-    for code in np.unique(codes[before]):
-        lost = np.flatnonzero(~weights[codes == code].any(axis=0))
-        if len(lost):
+    for code, members in enumerate(objective.class_members.T):
+        lost = np.flatnonzero(~weights[members].any(axis=0))
+        if members[before].any() and len(lost):
             return int(lost[0]), objective.coding.label(code)
     return None
 

@@ -111,28 +111,31 @@ def newton_minimise(
     -------
     Minimum
     """
-    objective, penalty = reweighting.objective, reweighting.objective.penalty
+    objective = reweighting.objective
+    penalty = objective.penalty.scaled(float(reweighting.penalty_scale[0]))
     linear_map, y = objective.linear_map.take(rows).as_float64(), objective.y[rows]
-    every, scale = reweighting.weights(0), float(reweighting.penalty_scale[0])
+    every = reweighting.weights(0)
     weights, total_weight = every[rows], float(every.sum()) * linear_map.constant
     best, reached, first, since, last_move = theta, np.inf, None, 0, 0.0
     values = linear_map.jvp(theta)[:, :, 0]
+    held = np.broadcast_to(rest, theta.shape).reshape(objective.theta.shape)
     # From kink to kink the gradient's length goes up and down; only the objective always falls.
     patience = max_steps if objective.loss.kinked else PATIENCE
     for n_steps in range(max_steps + 1):
-        pull = scale * penalty.gradient(theta.reshape(objective.theta.shape)).reshape(-1, 1)
+        at = theta.reshape(objective.theta.shape)
         residuals = weights * objective.loss.residual(y, values)
-        gradient = pull + rest + linear_map.vjp(residuals[:, :, None])
+        gradient = penalty.gradient(at).reshape(-1, 1) + rest
+        gradient = gradient + linear_map.vjp(residuals[:, :, None])
         if objective.loss.kinked and linear_map.constant:
             # Where multipliers are at their bounds the intercept's gradient is 0 or rounding, and
             # its curvature no more than that.
             constants = gradient.reshape(*objective.theta.shape)[-1]
             constants[np.abs(constants) <= ROUNDING * total_weight] = 0.0
         curvature = objective.loss.curvature(y, values).scaled(weights)
-        hessian = HessianOperator(linear_map, curvature, scale * penalty.strength)
+        hessian = HessianOperator.of_penalty(linear_map, curvature, penalty, at)
         direct = _direct(hessian, inverse)
         if direct is not None:
-            moved = direct.solve(gradient)
+            moved = direct.estimate(gradient)
             _push(moved.reshape(*objective.theta.shape), gradient, linear_map)
         else:
             moved = cast(Preconditioner, inverse).precondition(gradient)
@@ -152,15 +155,15 @@ def newton_minimise(
             direction = newton_direction(hessian, gradient, inverse, tolerance)
         moves = linear_map.jvp(direction)[:, :, 0]
         shorter = _shorter(values, moves, curvature.separable)
-        direction = (direction.reshape(objective.theta.shape) * shorter).reshape(-1, 1)
+        along = direction.reshape(objective.theta.shape) * shorter
         moves = moves * shorter
-        along = _Line(
-            objective.loss, y, weights, values, moves, *_steady(hessian, pull + rest, direction)
-        )
-        lengths = along.step_lengths(curvature.separable)
+        inner = linear_map.with_outputs(1).inner
+        steady = penalty.slope_along(at, along, inner), inner(held, along)
+        line = _Line(objective.loss, y, weights, values, moves, *steady)
+        lengths = line.step_lengths(curvature.separable)
         if not lengths.any():
             break
-        theta = theta + (lengths * direction.reshape(objective.theta.shape)).reshape(theta.shape)
+        theta = theta + (lengths * along).reshape(theta.shape)
         values = values + lengths * moves
         last_move = float(np.abs(lengths * moves).max(initial=0.0))
     return Minimum(best, float(reached), last_move, n_steps)
@@ -234,14 +237,6 @@ def newton_direction(
     return np.asarray(column * direction[:, None])
 
 
-def _steady(hessian: HessianOperator, pull: Array, direction: Array) -> tuple[Array, Array]:
-    """What is linear in the step's length in each output's slope: its value at 0, and its rise."""
-    shape = (hessian.n_inputs, hessian.n_outputs)
-    along = direction.reshape(shape)
-    inner = hessian.linear_map.with_outputs(1).inner
-    return inner(pull.reshape(shape), along), inner(hessian.diagonal * along, along)
-
-
 @dataclass(frozen=True)
 class _Line:
     """The column's objective along a direction.
@@ -253,8 +248,10 @@ class _Line:
         Of the rows, at the start.
     moves : ndarray of shape (rows, K)
         By the whole step.
-    pull, bend : ndarray of shape (K,)
-        Slope of all else at the start, and its rise.
+    penalty_slope : callable
+        length → that of Ω, (K,).
+    rest : ndarray of shape (K,)
+        That of what doesn't change along the line.
     """
 
     loss: Loss
@@ -262,8 +259,8 @@ class _Line:
     weights: Array
     values: Array
     moves: Array
-    pull: Array
-    bend: Array
+    penalty_slope: Callable[[float], Array]
+    rest: Array
 
     def step_lengths(self, separable: bool) -> Array:
         """Of each output, (K,), or of all together where the loss couples them, (1,)."""
@@ -285,16 +282,17 @@ class _Line:
 
     def _slope(self, outputs: slice) -> Callable[[float], float]:
         """φ' of some of the outputs."""
-        y, weights = self.y, self.weights
+        y, weights, loss = self.y, self.weights, self.loss
         values, moves = self.values[:, outputs], self.moves[:, outputs]
         if moves.shape[1] < self.moves.shape[1]:
-            y = y[:, outputs]
+            y, loss = y[:, outputs], loss.of_outputs(outputs)
             weights = weights if weights.shape[1] == 1 else weights[:, outputs]
         weighted = weights * moves
-        pull, bend = self.pull[outputs].sum(), self.bend[outputs].sum()
+        rest = float(self.rest[outputs].sum())
 
         def slope(length: float) -> float:
-            residuals = self.loss.residual(y, values + length * moves)
-            return float((residuals * weighted).sum() + pull + length * bend)
+            residuals = loss.residual(y, values + length * moves)
+            pull = float(self.penalty_slope(length)[outputs].sum())
+            return float((residuals * weighted).sum()) + pull + rest
 
         return slope

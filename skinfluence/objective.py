@@ -22,11 +22,45 @@ import numpy as np
 from .blocks import row_blocks
 from .coding import TargetCoding
 from .curvature import Array, Curvature
-from .losses import Loss
+from .losses import Loss, MeasuredLoss
 from .operators import HessianOperator
 from .penalties import L2
-from .predictors import LinearMap, Predictor
+from .predictors import LinearMap, LinearPredictor, Predictor
 from .weighting import RowWeights
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What an objective that is restricted to an active set leaves out.
+
+    Parameters
+    ----------
+    predictor : LinearPredictor
+        With all features.
+    inside : ndarray of bool of shape (q, K)
+        Which of its coordinates are in the set.
+    signs : ndarray of shape (q, K)
+        Of the fitted parameters.
+    bounds : ndarray of shape (q, K)
+        The strength of the L1 penalty on each, in the sum convention.
+    grouped : bool
+        Whether it is on the norms of each input's parameters over the outputs.
+    """
+
+    predictor: LinearPredictor
+    inside: Array
+    signs: Array
+    bounds: Array
+    grouped: bool = False
+
+    def columns_of(self, predictor: Predictor) -> Array:
+        """Where the inputs of the active set's predictor are among all."""
+        n_inputs = len(self.bounds)
+        columns = getattr(predictor, "columns", None)
+        if columns is None:
+            return np.arange(n_inputs)
+        constants = np.arange(self.predictor.n_features, n_inputs)
+        return np.concatenate([columns, constants[: bool(predictor.constant)]])
 
 
 @dataclass(frozen=True)
@@ -52,6 +86,10 @@ class Objective:
         mean, and Ω is in proportion to Σ s_i, or to the number of rows.
     centred : bool
         Whether the constant is the mean of the targets, whatever the rows, and no parameter.
+    outside : Outside, optional
+        Of an objective on an active set: what tells whether it is still the active set.
+    held : str
+        What of the estimator is held as it was fitted, where that is more than hyper-parameters.
     """
 
     loss: Loss
@@ -64,6 +102,8 @@ class Objective:
     coding: TargetCoding
     mean_over: Literal["weights", "rows"] | None = None
     centred: bool = False
+    outside: Outside | None = None
+    held: str = ""
 
     @property
     def n_rows(self) -> int:
@@ -75,10 +115,43 @@ class Objective:
         """p."""
         return self.linear_map.n_parameters
 
+    @property
+    def measured_loss(self) -> Loss | MeasuredLoss:
+        """The loss that is asked about: the estimator's own, in the unit of y."""
+        measure = getattr(self.coding, "measure", None)
+        return self.loss if measure is None else measure(self.loss)
+
+    @cached_property
+    def class_members(self) -> Array:
+        """Training rows of each class, bool (n, C)."""
+        return self.members_of(self.y)
+
+    def members_of(self, y: Array) -> Array:
+        """Rows of each class, of either sort of several labels, or of none: bool (rows, C)."""
+        if self.coding.is_classification:
+            codes = self.coding.decode(y)
+            return np.asarray(codes[:, None] == np.arange(self.coding.decode(self.y).max() + 1))
+        return np.hstack([y < 0, y > 0]) if self.coding.has_labels else np.zeros((len(y), 0), bool)
+
+    @property
+    def n_free_parameters(self) -> int:
+        """How many of the coordinates of θ are parameters."""
+        free = self.linear_map.free
+        return self.n_parameters if free is None else int(free.sum())
+
     def decision_values(self, linear_map: LinearMap) -> Array:
         """Z (rows, K) at the fitted parameters, float64."""
         values = linear_map.jvp(self.theta.reshape(-1, 1))[:, :, 0]
         return values.astype(np.float64)
+
+    def shown(self, values: Array) -> Array:
+        """Decision values (rows, K, …) as the estimator shows or predicts them, (rows, C, …)."""
+        return self.coding.present(self.predictor.class_values(values))
+
+    def shown_vjp(self, values: Array, cotangents: Array) -> Array:
+        """Gradient (rows, K) of Σ_c cotangent_c · shown value_c, for values (rows, K)."""
+        of_class = self.coding.present_vjp(self.predictor.class_values(values), cotangents)
+        return self.predictor.class_vjp(of_class)
 
     @cached_property
     def training_values(self) -> Array:
@@ -107,10 +180,9 @@ class Objective:
         else:
             # Only sums over outputs are weighted per output.
             outputs = [slice(k, k + 1) for k in range(z.shape[1])]
-            losses = [self.loss.value(self.y[:, k], z[:, k]) for k in outputs]
+            losses = [self.loss.of_outputs(k).value(self.y[:, k], z[:, k]) for k in outputs]
             data = (weights * np.column_stack(losses)).sum()
-        pull = self.penalty.gradient(self.theta).reshape(-1, 1)
-        return float(data + 0.5 * self.linear_map.inner(pull, self.theta.reshape(-1, 1))[0])
+        return float(data) + self.penalty.value(self.theta, self.linear_map.inner)
 
     def gradient(self, residuals: Array | None = None) -> Array:
         """∇J (p,), or with other residuals in place of the fitted ones."""
@@ -133,8 +205,8 @@ class Objective:
     def hessian(self, weights: Array | None = None, penalty_scale: float = 1.0) -> HessianOperator:
         """∇²J at the fitted parameters, or with other row weights and so much of Ω."""
         curvature = self.curvature if weights is None else self.curvature_with(weights)
-        strength = penalty_scale * self.penalty.strength
-        return HessianOperator(self.linear_map, curvature, strength)
+        penalty = self.penalty.scaled(penalty_scale)
+        return HessianOperator.of_penalty(self.linear_map, curvature, penalty, self.theta)
 
     def row_curvature(self, rows: Any) -> Curvature:
         """B_i of some training rows, not weighted."""

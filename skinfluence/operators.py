@@ -15,11 +15,14 @@ from scipy.sparse.linalg import LinearOperator
 
 from .blocks import row_blocks
 from .curvature import Array, Curvature
+from .penalties import L2
 from .predictors import FeatureMap, LinearMap
 
 GRAM_BLOCK_BYTES = 1 << 26
 # Curvature whose share in the sum over rows is below rounding is none.
 NEGLIGIBLE_CURVATURE = 1e-17
+# Curvature of what is no parameter: its inverse is 0, and no other entry feels it.
+PINNED = 1e300
 
 
 class HessianOperator(LinearOperator):
@@ -35,10 +38,17 @@ class HessianOperator(LinearOperator):
         ∇²Ω; one column means that all outputs share it.
     damping : float
         Added to the diagonal.
+    coupling : ndarray of shape (q, K, K), optional
+        What ∇²Ω has between the outputs of an input, where the curvature couples outputs too.
     """
 
     def __init__(
-        self, linear_map: LinearMap, curvature: Curvature, diagonal: Array, damping: float = 0.0
+        self,
+        linear_map: LinearMap,
+        curvature: Curvature,
+        diagonal: Array,
+        damping: float = 0.0,
+        coupling: Array | None = None,
     ) -> None:
         p = linear_map.n_parameters
         super().__init__(dtype=linear_map.dtype, shape=(p, p))
@@ -46,6 +56,14 @@ class HessianOperator(LinearOperator):
         self.curvature = curvature
         self.damping = damping
         self.diagonal = diagonal
+        self.coupling = coupling
+
+    @classmethod
+    def of_penalty(
+        cls, linear_map: LinearMap, curvature: Curvature, penalty: L2, theta: Array
+    ) -> HessianOperator:
+        """With ∇²Ω at the parameters (q, K)."""
+        return cls(linear_map, curvature, penalty.diagonal(theta), coupling=penalty.coupling(theta))
 
     @property
     def n_outputs(self) -> int:
@@ -72,10 +90,18 @@ class HessianOperator(LinearOperator):
         full = np.broadcast_to(self.diagonal, (self.n_inputs, self.n_outputs)) + self.damping
         return full.reshape(-1, 1)
 
+    def penalty_product(self, directions: Array) -> Array:
+        """(∇²Ω + damping) V, for V (…, p, m)."""
+        result = self.penalty_diagonal().astype(directions.dtype) * directions
+        if self.coupling is not None:
+            by_input = directions.reshape(*directions.shape[:-2], *self.coupling.shape[:2], -1)
+            product = np.matmul(self.coupling.astype(result.dtype), by_input)
+            result += product.reshape(directions.shape)
+        return np.asarray(result)
+
     def _matmat(self, directions: Array) -> Array:
-        m = directions.shape[1]
-        result = self.penalty_diagonal().astype(self.dtype) * directions
-        bytes_per_row = self.dtype.itemsize * (self.n_outputs * m * 3 + 1)
+        result = self.penalty_product(directions.astype(self.dtype, copy=False))
+        bytes_per_row = self.dtype.itemsize * (self.n_outputs * directions.shape[1] * 3 + 1)
         for rows in row_blocks(self.n_rows, bytes_per_row):
             block = self.linear_map.take(rows)
             result += block.vjp(self.curvature.take(rows).matmul(block.jvp(directions)))
@@ -90,7 +116,7 @@ class HessianOperator(LinearOperator):
     def damped(self, damping: float) -> HessianOperator:
         """The same operator with this much more on the diagonal."""
         return HessianOperator(
-            self.linear_map, self.curvature, self.diagonal, self.damping + damping
+            self.linear_map, self.curvature, self.diagonal, self.damping + damping, self.coupling
         )
 
     def rows(self, rows: Any, scale: float = 1.0) -> HessianOperator:
@@ -101,6 +127,7 @@ class HessianOperator(LinearOperator):
             curvature.scaled(np.full((len(curvature.largest_eigenvalues()), 1), scale)),
             self.diagonal,
             self.damping,
+            self.coupling,
         )
 
     @property
@@ -117,7 +144,8 @@ class HessianOperator(LinearOperator):
     @property
     def _shared(self) -> bool:
         curvature_shared = bool(getattr(self.curvature, "shared", False))
-        return self.n_outputs == 1 or (curvature_shared and self.diagonal.shape[1] == 1)
+        one_penalty = self.diagonal.shape[1] == 1 and self.linear_map.free is None
+        return self.n_outputs == 1 or (curvature_shared and one_penalty)
 
     @property
     def block_size(self) -> int:
@@ -151,8 +179,15 @@ class HessianOperator(LinearOperator):
         return self.linear_map.implicit
 
     @property
+    def bends_back(self) -> bool:
+        """Whether a row's curvature is negative, so that it has no root."""
+        return bool((getattr(self.curvature, "weights", np.zeros(1)) < 0).any())
+
+    @property
     def has_dual(self) -> bool:
-        """Whether all parameters but an intercept's are penalised, or damped."""
+        """Whether curvature has roots, and all but an intercept is penalised, or damped."""
+        if self.linear_map.free is not None or self.coupling is not None or self.bends_back:
+            return False
         diagonal = self.diagonal + self.damping
         return bool((diagonal[: len(diagonal) - bool(self.linear_map.constant)] > 0).all())
 
@@ -203,6 +238,10 @@ class HessianOperator(LinearOperator):
         penalty = self.to_blocks(self.penalty_diagonal())[..., :1]
         index = np.arange(dense.shape[1])
         dense[:, index, index] += penalty[:, :, 0]
+        if self.linear_map.free is not None:
+            pinned = self.to_blocks(~self.linear_map.free.reshape(-1, 1))[..., 0]
+            dense[pinned[:, :, None] | pinned[:, None, :]] = 0.0
+            dense[:, index, index] = np.where(pinned, PINNED, dense[:, index, index])
         return dense
 
     def _separable_blocks(self) -> Array:
@@ -217,6 +256,7 @@ class HessianOperator(LinearOperator):
 
     def _coupled_block(self) -> Array:
         first, second = np.triu_indices(self.n_outputs)
+        inputs = np.arange(self.n_inputs)
         dense = np.zeros((self.n_outputs, self.n_inputs, self.n_outputs, self.n_inputs))
         for rows in self._gram_rows():
             weights = self.curvature.take(rows).to_dense()[:, first, second]
@@ -225,6 +265,8 @@ class HessianOperator(LinearOperator):
             ):
                 dense[k, :, h, :] += gram
         for k, h in zip(first, second, strict=True):
+            if self.coupling is not None:
+                dense[k, inputs, h, inputs] += self.coupling[:, k, h]
             if k != h:
                 dense[h, :, k, :] = dense[k, :, h, :]
         return dense.reshape(1, self.n_parameters, self.n_parameters)
@@ -246,7 +288,10 @@ class HessianOperator(LinearOperator):
             dense = self.curvature.take(rows).to_dense()
             weights = np.einsum("nkk->nk", dense)
             total += self.features.take(rows).weighted_squares(weights)
-        return (total + self.penalty_diagonal().reshape(total.shape)).reshape(-1)
+        total += self.penalty_diagonal().reshape(total.shape)
+        if self.coupling is not None:
+            total += np.einsum("qkk->qk", self.coupling)
+        return total.reshape(-1)
 
     def largest_eigenvalue_bound(self) -> float:
         """Upper bound: Σ ‖φ_i‖² λ_max(s_i B_i) + the penalty's largest entry."""

@@ -50,7 +50,7 @@ def _features(
     shape = X_new.shape if hasattr(X_new, "shape") else (len(X_new),)
     _require_one_each("X_new", shape, len(rows))
     if not len(rows):
-        return objective.linear_map.X[rows]
+        return objective.linear_map.take(rows).full_X
     return model_rows(transformers, model, X_new).astype(objective.linear_map.dtype, copy=False)
 
 
@@ -72,9 +72,12 @@ def every_other_class(objective: Objective, rows: Array) -> tuple[Change, Array,
     """
     coding = objective.coding
     if not isinstance(coding, ClassLabels):
+        got = "a regressor, whose targets are no labels"
+        if coding.has_labels:
+            got = "several labels of each row, which can change in many ways"
         raise TypeError(
-            f"{WHO}.label_flip_influence got a regressor, whose targets are no labels. For other "
-            "targets use perturbation_influence(..., indices=..., y_new=...)."
+            f"{WHO}.label_flip_influence got {got}. For other targets use "
+            "perturbation_influence(..., indices=..., y_new=...)."
         )
     own = coding.decode(objective.y[rows])
     classes = coding.classes

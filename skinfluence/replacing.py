@@ -39,7 +39,7 @@ def with_rows(
     """
     predictor, linear_map = objective.predictor, objective.linear_map
     if X is not None:
-        predictor, linear_map = _mapped(predictor, replace_rows(linear_map.X, rows, X))
+        predictor, linear_map = _mapped(predictor, replace_rows(linear_map.full_X, rows, X))
     targets, weights = objective.y, objective.weights
     if y is not None:
         targets = targets.copy()
@@ -84,4 +84,4 @@ def _penalty(objective: Objective, weights: RowWeights) -> L2:
     if objective.mean_over != "weights" or weights is objective.weights:
         return objective.penalty
     before, after = objective.weights.values.mean(axis=1), weights.values.mean(axis=1)
-    return L2(objective.penalty.strength * after.sum() / before.sum())
+    return objective.penalty.scaled(float(after.sum() / before.sum()))

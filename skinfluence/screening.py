@@ -50,7 +50,7 @@ def cooled_minimise(reweighting: Reweighting, theta: Array, target: float) -> Mi
     loss, n_steps = reweighting.objective.loss, 0
     lowest = loss.temperature  # type: ignore[attr-defined]
     for temperature in cooling(lowest, HOTTER * lowest)[:-1]:
-        warmer = replace(loss, temperature=temperature)  # type: ignore[type-var]
+        warmer = loss.at_temperature(temperature)
         objective = replace(reweighting.objective, loss=warmer)
         found = newton_minimise(replace(reweighting, objective=objective), theta, None, target)
         theta, n_steps = found.theta, n_steps + found.n_steps

@@ -154,7 +154,7 @@ def anneal(
     lowest = asked.temperature  # type: ignore[attr-defined]
     n_steps = 0
     for temperature in cooling(lowest, hottest):
-        loss = replace(asked, temperature=temperature)  # type: ignore[type-var]
+        loss = asked.at_temperature(temperature)
         rough = max(tolerance, ON_THE_WAY) if temperature > lowest else tolerance
         found = _descend(replace(objective, loss=loss), rough, max_steps - n_steps)
         objective, n_steps = found.objective, n_steps + found.n_steps

@@ -149,6 +149,47 @@ class ClassWeights(RowWeights):
 
 
 @dataclass(frozen=True)
+class OutputWeights(RowWeights):
+    """Row weights with given class weights of each output: of a model for each, by itself.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,)
+        Class of each row.
+    factors : ndarray of shape (C, K)
+        Of each class's rows in each output.
+    """
+
+    codes: Array
+    factors: Array
+
+    @cached_property
+    def values(self) -> Array:
+        """s, (n, K)."""
+        return self.of_rows(np.arange(len(self.codes)))
+
+    def by_class(self, rows: Any, class_weights: Array | None) -> Array:
+        """(rows, K, 1)."""
+        return np.asarray(self.factors[self.codes[rows]][:, :, None])
+
+    def of_rows(
+        self, rows: Array, class_weights: Array | None = None, codes: Array | None = None
+    ) -> Array:
+        """(m, K)."""
+        return np.asarray(self.sample_weight[rows][:, None] * self.class_factors(rows, codes))
+
+    def class_factors(self, rows: Array, codes: Array | None = None) -> Array:
+        """(m, K)."""
+        return np.asarray(self.factors[self.codes[rows] if codes is None else codes])
+
+    def relabelled(self, rows: Array, codes: Array) -> OutputWeights:
+        """Weights with some rows of other classes."""
+        changed = self.codes.copy()
+        changed[rows] = codes
+        return replace(self, codes=changed)
+
+
+@dataclass(frozen=True)
 class BalancedWeights(ClassWeights):
     """Row weights with ``class_weight="balanced"``: they change when a row goes.
 

@@ -15,19 +15,34 @@ Conventions
 
 from .base import Loss
 from .epsilon import SmoothEpsilonInsensitive, SquaredEpsilonInsensitive
-from .margin import BinomialLogLoss, MarginLoss, SmoothHinge, SquaredHinge
+from .huber import HalfSquaredError, Huber
+from .margin import BinomialLogLoss, MarginLoss, ModifiedHuber, SmoothHinge, SquaredHinge
+from .measured import MeasuredLoss
+from .per_output import PerOutput
+from .scaled_huber import ScaledHuber
+from .soft_labels import SoftLabelLogLoss
 from .softmax import SoftmaxLogLoss, orthonormal_contrasts
 from .squared import SquaredError
+from .tweedie import IdentityTweedieLoss, TweedieLoss
 
 __all__ = [
     "BinomialLogLoss",
+    "HalfSquaredError",
+    "Huber",
+    "IdentityTweedieLoss",
     "Loss",
     "MarginLoss",
+    "MeasuredLoss",
+    "ModifiedHuber",
+    "PerOutput",
+    "ScaledHuber",
     "SmoothEpsilonInsensitive",
     "SmoothHinge",
+    "SoftLabelLogLoss",
     "SoftmaxLogLoss",
     "SquaredEpsilonInsensitive",
     "SquaredError",
     "SquaredHinge",
+    "TweedieLoss",
     "orthonormal_contrasts",
 ]

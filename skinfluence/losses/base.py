@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -44,6 +45,18 @@ class Loss(ABC):
     @abstractmethod
     def curvature(self, y: Array, decision_values: Array) -> Curvature:
         """B = ∂²ℓ/∂z², one K × K matrix per row."""
+
+    def around(self, loss: Loss) -> Loss:
+        """What is asked about where another loss stands for the estimator's own: that."""
+        return loss
+
+    def of_outputs(self, outputs: slice) -> Loss:
+        """That of some of the outputs, of a loss that is a sum over them."""
+        return self
+
+    def at_temperature(self, temperature: float) -> Loss:
+        """Smoothed so much, of a loss that has a temperature."""
+        return replace(self, temperature=temperature)  # type: ignore[type-var]
 
     def sharpened(self) -> Loss:
         """What refits take for a loss that stands in for another: as near to that as they get."""

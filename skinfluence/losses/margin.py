@@ -1,4 +1,4 @@
-"""Losses of the margin y z: logistic, smooth hinge, squared hinge."""
+"""Losses of the margin y z: logistic, modified Huber, smooth hinge, squared hinge."""
 
 from __future__ import annotations
 
@@ -48,11 +48,44 @@ class MarginLoss(Loss):
         return DiagonalCurvature(weights, decision_values.shape[1])
 
 
-class BinomialLogLoss(MarginLoss):
+class ProbabilisticMarginLoss(MarginLoss):
+    """One whose decision values tell the probability of their class, P(z) = 1 − P(−z)."""
+
+    has_probabilities = True
+
+    @abstractmethod
+    def positive(self, decision_values: Array) -> Array:
+        """P(z)."""
+
+    @abstractmethod
+    def positive_slope(self, decision_values: Array) -> Array:
+        """P'(z) = P'(−z)."""
+
+    def probability(self, codes: Array, decision_values: Array) -> Array:
+        """P(±z) for two classes; for more P(z) over its sum, where that is 0 the same for all."""
+        if decision_values.shape[1] == 1:
+            return self.positive(_signs(codes) * decision_values[:, 0])
+        each = self.positive(decision_values)
+        total = each.sum(axis=1)
+        uniform = np.full(len(codes), 1.0 / each.shape[1])
+        return np.divide(of_class(each, codes), total, out=uniform, where=total > 0)
+
+    def probability_gradient(self, codes: Array, decision_values: Array) -> Array:
+        """(n, K)."""
+        slopes = self.positive_slope(decision_values)
+        if decision_values.shape[1] == 1:
+            return _signs(codes)[:, None] * slopes
+        total = self.positive(decision_values).sum(axis=1, keepdims=True)
+        probability = self.probability(codes, decision_values)[:, None]
+        chosen = np.arange(decision_values.shape[1]) == codes[:, None]
+        gradient = slopes * (chosen - probability)
+        return np.divide(gradient, total, out=np.zeros_like(gradient), where=total > 0)
+
+
+class BinomialLogLoss(ProbabilisticMarginLoss):
     """ℓ = Σ_k log(1 + exp(−y_k z_k)): logistic regression, binary or one-vs-rest."""
 
     unit = "log-loss (nats)"
-    has_probabilities = True
     dispersion = "one"
 
     def residual(self, y: Array, decision_values: Array) -> Array:
@@ -78,22 +111,40 @@ class BinomialLogLoss(MarginLoss):
         """Some output has every row that has a part in it on its right side."""
         return bool(((y * decision_values > 0) | (y == 0)).all(axis=0).any())
 
-    def probability(self, codes: Array, decision_values: Array) -> Array:
-        """σ(±z) for two classes; one-vs-rest probabilities normalised over the classes."""
-        if decision_values.shape[1] == 1:
-            return np.asarray(sigmoid(_signs(codes) * decision_values[:, 0]))
-        sigmoids = sigmoid(decision_values)
-        return np.asarray(of_class(sigmoids, codes) / sigmoids.sum(axis=1))
+    def positive(self, decision_values: Array) -> Array:
+        """σ(z)."""
+        return sigmoid(decision_values)
 
-    def probability_gradient(self, codes: Array, decision_values: Array) -> Array:
-        """(n, K)."""
-        slopes = sigmoid_slope(decision_values)
-        if decision_values.shape[1] == 1:
-            return _signs(codes)[:, None] * slopes
-        total = sigmoid(decision_values).sum(axis=1, keepdims=True)
-        probability = self.probability(codes, decision_values)[:, None]
-        chosen = np.arange(decision_values.shape[1]) == codes[:, None]
-        return slopes * (chosen - probability) / total
+    def positive_slope(self, decision_values: Array) -> Array:
+        """σ(z) σ(−z)."""
+        return sigmoid_slope(decision_values)
+
+
+class ModifiedHuber(ProbabilisticMarginLoss):
+    """ℓ = max(0, 1 − m)² where m ≥ −1, else −4 m: Zhang (2004), once differentiable."""
+
+    unit = "modified Huber loss (margin units, squared)"
+
+    def margin_value(self, margin: Array) -> Array:
+        """The squared hinge, and below m = −1 its tangent there."""
+        below = np.minimum(0.0, margin + 1.0)
+        return np.asarray(np.clip(1.0 - margin, 0.0, 2.0) ** 2 - 4.0 * below)
+
+    def margin_slope(self, margin: Array) -> Array:
+        """−2 max(0, 1 − m), at least −4."""
+        return np.asarray(-2.0 * np.clip(1.0 - margin, 0.0, 2.0))
+
+    def margin_curvature(self, margin: Array) -> Array:
+        """2 where −1 ≤ m < 1."""
+        return np.asarray(2.0 * ((margin >= -1.0) & (margin < 1.0)))
+
+    def positive(self, decision_values: Array) -> Array:
+        """(clip(z, −1, 1) + 1) / 2, what its minimum says of P(y = 1)."""
+        return np.asarray(0.5 * (np.clip(decision_values, -1.0, 1.0) + 1.0))
+
+    def positive_slope(self, decision_values: Array) -> Array:
+        """½ where |z| < 1."""
+        return np.asarray(0.5 * (np.abs(decision_values) < 1.0))
 
 
 @dataclass(frozen=True)

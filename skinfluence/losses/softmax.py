@@ -25,15 +25,21 @@ class SoftmaxLogLoss(Loss):
     ----------
     n_classes : int
         C.
+    symmetric : bool
+        Whether the penalty treats all classes alike. Else (an L1 penalty does not) there are C
+        decision values, Q = I.
     """
 
     n_classes: int
+    symmetric: bool = True
     contrasts: Array = field(init=False, repr=False, compare=False)
     unit = "log-loss (nats)"
     has_probabilities = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "contrasts", orthonormal_contrasts(self.n_classes))
+        c = self.n_classes
+        contrasts = orthonormal_contrasts(c) if self.symmetric else np.eye(c)
+        object.__setattr__(self, "contrasts", contrasts)
 
     def _scores(self, decision_values: Array) -> Array:
         return np.asarray(decision_values @ self.contrasts.T)

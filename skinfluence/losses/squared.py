@@ -18,9 +18,12 @@ class SquaredError(Loss):
     ----------
     unit : str
         What it is measured in.
+    coupled : bool
+        Whether the penalty couples the outputs, which the loss alone would not.
     """
 
     unit: str = "squared error (unit of y, squared)"
+    coupled: bool = False
     dispersion = "estimated"
 
     def value(self, y: Array, decision_values: Array) -> Array:
@@ -38,4 +41,4 @@ class SquaredError(Loss):
     def curvature(self, y: Array, decision_values: Array) -> DiagonalCurvature:
         """2, for every row and output."""
         n, n_outputs = decision_values.shape
-        return DiagonalCurvature(np.full((n, 1), 2.0), n_outputs)
+        return DiagonalCurvature(np.full((n, 1), 2.0), n_outputs, separable=not self.coupled)

@@ -1,10 +1,13 @@
 """Predictors: how parameters become decision values, z = f(x; θ)."""
 
 from .base import LinearMap
+from .features import FeatureMap
 from .functions import Functions
 from .kernel import NO_RESIDUAL, KernelMap, KernelPredictor
-from .linear import FeatureMap, LinearPredictor, append_rows, replace_rows
+from .linear import LinearPredictor
+from .location_scale import LocationScalePredictor
 from .rows import TrainingRows
+from .storage import append_rows, replace_rows
 
 Predictor = LinearPredictor | KernelPredictor
 
@@ -16,6 +19,7 @@ __all__ = [
     "KernelPredictor",
     "LinearMap",
     "LinearPredictor",
+    "LocationScalePredictor",
     "Predictor",
     "TrainingRows",
     "append_rows",

@@ -37,6 +37,8 @@ class LinearMap(ABC):
     implicit: bool = False
     # Whether the constant's parameters are given rather than fitted.
     fixed_constant: bool = False
+    # Which coordinates (q, K) are parameters at all; None where all are.
+    free: Array | None = None
 
     def __init__(self, X: Any, n_outputs: int, constant: float) -> None:
         self.X = X
@@ -47,6 +49,16 @@ class LinearMap(ABC):
     def n_rows(self) -> int:
         """Number of rows, n."""
         return int(self.X.shape[0])
+
+    @property
+    def full_X(self) -> Any:
+        """The rows with all features that the model is given, whichever of them it uses."""
+        return self.X
+
+    @property
+    def n_features(self) -> int:
+        """How many these are, d."""
+        return int(self.X.shape[1])
 
     @property
     @abstractmethod

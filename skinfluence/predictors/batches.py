@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from ..curvature import Array
-from .linear import FeatureMap
+from .features import FeatureMap
 
 
 class BatchMap:
@@ -26,7 +26,7 @@ class BatchMap:
         self.n_chains, self.batch_size = rows.shape
         self.n_inputs, self.n_outputs = linear_map.n_inputs, linear_map.n_outputs
         self.n_features = linear_map.X.shape[1]
-        self.constant = linear_map.constant
+        self.constant, self.free = linear_map.constant, linear_map.free
         X = linear_map.X[rows.reshape(-1)]
         self.X = self._block_diagonal(X) if sparse.issparse(X) else X.reshape(*rows.shape, -1)
 
@@ -40,6 +40,8 @@ class BatchMap:
     def jvp(self, directions: Array) -> Array:
         """(R, p, m) → (R · batch, K, m)."""
         m = directions.shape[2]
+        if self.free is not None:
+            directions = directions * self.free.reshape(-1, 1)
         inputs = directions.reshape(self.n_chains, self.n_inputs, self.n_outputs * m)
         features = inputs[:, : self.n_features]
         if sparse.issparse(self.X):
@@ -63,4 +65,5 @@ class BatchMap:
             result[:, : self.n_features] = np.matmul(self.X.transpose(0, 2, 1), flat)
         if self.constant:
             result[:, -1] = self.constant * flat.sum(axis=1)
-        return result.reshape(self.n_chains, self.n_inputs * self.n_outputs, m)
+        result = result.reshape(self.n_chains, self.n_inputs * self.n_outputs, m)
+        return result if self.free is None else result * self.free.reshape(-1, 1)

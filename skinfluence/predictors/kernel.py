@@ -22,8 +22,8 @@ from ..blocks import row_blocks
 from ..curvature import Array
 from .base import LinearMap
 from .functions import Functions
-from .linear import append_rows
 from .rows import TrainingRows
+from .storage import append_rows
 
 # Coefficients below this share of the largest of their column are rounding.
 NEGLIGIBLE = 1e-18
@@ -86,6 +86,10 @@ class KernelPredictor:
     def class_values(self, decision_values: Array) -> Array:
         """As they are."""
         return decision_values
+
+    def class_vjp(self, cotangents: Array) -> Array:
+        """As they are."""
+        return cotangents
 
     def linearize(self, X: Any) -> KernelMap:
         """The map from parameters to the decision values of these rows."""

@@ -46,6 +46,18 @@ class Dual(Solver):
 
     def factor(self, operator: HessianOperator, context: SolverContext) -> DualInverse:
         """Form and factorise."""
+        if operator.bends_back:
+            raise ValueError(
+                "InfluenceExplainer got solver='dual' for a loss of which some training rows have "
+                "negative curvature; the dual system needs roots of it. Use solver='cholesky' or "
+                "'cg'."
+            )
+        if operator.linear_map.free is not None or operator.coupling is not None:
+            raise ValueError(
+                "InfluenceExplainer got solver='dual' for a model whose outputs don't all have "
+                "the same parameters, or share a penalty on norms; its systems are of rows that "
+                "have. Use solver='cholesky' or 'cg'."
+            )
         if not operator.has_dual:
             raise ValueError(
                 "InfluenceExplainer got solver='dual' for coefficients without a penalty; needed "

@@ -15,6 +15,12 @@ from scipy.linalg.lapack import dpocon, dpotrf, dtrtri
 from ..curvature import Array
 from ..exceptions import SingularHessianError
 
+NO_MINIMUM = (
+    "The Hessian has negative eigenvalues: the fitted parameters are no minimum of the estimator's "
+    "objective, whose loss is not convex. Check that it has converged (lower tol, raise max_iter), "
+    "and that X, y and sample_weight are those that it was fitted on; or use a link or a loss that "
+    "is convex, or a stronger penalty."
+)
 # A right-hand side with a larger share than this in the null space has no solution.
 NULL_SHARE = 1e-6
 
@@ -60,6 +66,7 @@ class SpectralFactor:
 
     def __init__(self, scale: Array, eigenvalues: Array, vectors: Array, threshold: float) -> None:
         kept = eigenvalues > threshold
+        self.indefinite = bool(eigenvalues[0] < -NULL_SHARE * eigenvalues[-1])
         self.scale = scale
         self.null = vectors[:, ~kept]
         self.half = (vectors[:, kept] / np.sqrt(eigenvalues[kept])).T * scale
@@ -96,6 +103,8 @@ class SpectralFactor:
         norms = np.linalg.norm(scaled, axis=0)
         outside = np.linalg.norm(self.null.T @ scaled, axis=0)
         bad = outside > NULL_SHARE * norms
+        if bad.any() and self.indefinite:
+            raise SingularHessianError(NO_MINIMUM)
         if bad.any():
             raise SingularHessianError(
                 f"The Hessian is singular (rank {self.rank} of {len(self.scale)}) and "

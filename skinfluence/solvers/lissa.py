@@ -192,7 +192,6 @@ def run_chains(
     generators = [np.random.default_rng(seed) for seed in seeds]
     step = 1.0 / ((settings.scale or 1.0) * operator.n_rows)
     per_row = operator.n_rows / batch_size
-    penalty = operator.penalty_diagonal()
     limit = spectrum.solution_bound(np.linalg.norm(right_hand_sides))
     iterate = np.zeros((len(seeds), *right_hand_sides.shape))
     total = np.zeros_like(iterate)
@@ -207,7 +206,8 @@ def run_chains(
                 batch = BatchMap(operator.features, rows[t])
                 curvature = operator.curvature.take(rows[t].reshape(-1))
                 product = batch.vjp(curvature.matmul(batch.jvp(iterate)))
-                iterate += step * (right_hand_sides - per_row * product - penalty * iterate)
+                bent = per_row * product + operator.penalty_product(iterate)
+                iterate += step * (right_hand_sides - bent)
                 if start + t >= first_averaged:
                     total += iterate
             size = np.sqrt((iterate**2).sum(axis=(1, 2)).max())

@@ -1,0 +1,55 @@
+"""What dense and sparse rows do differently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ..curvature import Array
+
+
+def append_rows(X: Any, more: Any) -> Any:
+    """X with more rows after its own, in its own storage and dtype."""
+    if sparse.issparse(X):
+        return sparse.vstack([X, sparse.csr_matrix(more, dtype=X.dtype)], format="csr")
+    return np.concatenate([X, dense_rows(more).astype(X.dtype, copy=False)])
+
+
+def replace_rows(X: Any, rows: Array, replacements: Any) -> Any:
+    """A copy of X with other rows in some places, in X's own storage and dtype."""
+    if sparse.issparse(X):
+        order = np.arange(X.shape[0])
+        order[rows] = X.shape[0] + np.arange(len(rows))
+        return append_rows(X, replacements)[order]
+    changed = X.copy()
+    changed[rows] = dense_rows(replacements)
+    return changed
+
+
+def dense_rows(X: Any) -> Array:
+    """Rows without sparse storage. For blocks of rows."""
+    return np.asarray(X.toarray() if sparse.issparse(X) else X)
+
+
+def weighted_grams(X: Any, weights: Array) -> Iterator[Array]:
+    """Xᵀ diag(w) X for each column w of ``weights`` (n, P)."""
+    return _sparse_grams(X, weights) if sparse.issparse(X) else _dense_grams(X, weights)
+
+
+def _sparse_grams(X: Any, weights: Array) -> Iterator[Array]:
+    for w in weights.T:
+        yield np.asarray((X.T @ X.multiply(w[:, None]).tocsr()).toarray())
+
+
+def _dense_grams(X: Array, weights: Array) -> Iterator[Array]:
+    # BLAS exploits symmetry in AᵀA alone, which halves the work. Weights that can be negative
+    # (the off-diagonal pairs of classes) are shifted to be positive; the shift, whose product
+    # serves all pairs, is taken off again.
+    shift = max(0.0, -float(weights.min(initial=0.0)))
+    shifted = shift * (X.T @ X) if shift else 0.0
+    for w in weights.T:
+        scaled = np.sqrt(w + shift)[:, None] * X
+        yield scaled.T @ scaled - shifted
