@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .active_set import leaves_support
 from .curvature import Array
 from .minimise import Preconditioner, decrement, newton_minimise
 from .reweighting import Reweighting
@@ -64,12 +65,15 @@ class Optima:
     first : ndarray of shape (m,)
         The same before the first step.
     converged : ndarray of bool of shape (m,)
+    leaves_support : ndarray of bool of shape (m,)
+        Whether the active set of the estimator would be another one there.
     """
 
     changes: Array
     reached: Array
     first: Array
     converged: Array
+    leaves_support: Array
 
     @property
     def relative_gradients(self) -> Array:
@@ -123,7 +127,9 @@ def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima
             changes[:, [column]] = np.nan if lost else minimum.theta - theta
             reached[column] = minimum.reached
     undetermined = np.isnan(changes).any(axis=0)
-    return Optima(changes, reached, first, undetermined | (reached <= tolerance * first + rounding))
+    converged = undetermined | (reached <= tolerance * first + rounding)
+    leaves = leaves_support(block.reweighting.objective, block.reweighting, changes)
+    return Optima(changes, reached, first, converged, leaves)
 
 
 def _chord(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .active_set import leaves_support, warn_of_support
 from .curvature import Array
 from .downdates import column_inverse
 from .exceptions import warn_user
@@ -34,6 +35,7 @@ def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Mo
     """The same by one Newton step; NaN where a column leaves the model undetermined."""
     rows, scenarios = reweighting.single_rows(), removal.scenarios
     undetermined: list[int] = []
+    leaving: list[int] = []
     for columns in _blocks(reweighting):
         if rows is not None:
             yield columns, removal.parameter_steps(rows[columns])
@@ -50,7 +52,10 @@ def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Mo
                 moves[:, [position]] = block.prescribed[:, [position]] - step
             else:
                 undetermined.append(column)
+        leaves = leaves_support(removal.objective, block, moves)
+        leaving += columns[leaves].tolist()
         yield columns, moves
+    warn_of_support(leaving, what)
     if undetermined:
         warn_user(
             f"{len(undetermined)} {what} leave the model undetermined (for example "

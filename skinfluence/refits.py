@@ -15,6 +15,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from .active_set import warn_if_optimum_leaves, warn_of_support
 from .blocks import row_blocks
 from .chord import ColumnBlock, Optima, find_optima
 from .curvature import Array
@@ -194,17 +195,21 @@ class Refits:
     ) -> Iterator[tuple[Array, Array]]:
         not_converged: list[tuple[float, int]] = []
         undetermined: list[int] = []
+        leaving: list[int] = []
         for positions, optima in track(
             self._run(tasks), len(names), self.context.verbose, f"refit {changed(what, verb)}"
         ):
             lost = np.isnan(optima.changes).any(axis=0)
             undetermined += names[positions[lost]].tolist()
-            missed = np.flatnonzero(~optima.converged)
+            # Where a group vanishes there is no optimum with it, and that is told as such.
+            missed = np.flatnonzero(~optima.converged & ~optima.leaves_support)
             sizes = optima.relative_gradients[missed].tolist()
             not_converged += list(zip(sizes, names[positions[missed]].tolist(), strict=True))
+            leaving += names[positions[optima.leaves_support]].tolist()
             yield positions, optima.changes
         warn_undetermined(sorted(set(undetermined)), what, verb)
         warn_not_converged(not_converged, what, verb, self.tolerance)
+        warn_of_support(sorted(set(leaving)), what, verb)
 
     def _run(self, tasks: list[Task]) -> Iterator[tuple[int, tuple[Array, Optima]]]:
         """Solve blocks, as many at a time as there are jobs; the order doesn't depend on them."""
@@ -249,6 +254,7 @@ class Refits:
                 "(add a penalty to the estimator), or raise smoothing for a hinge loss.",
                 ConvergenceWarning,
             )
+        warn_if_optimum_leaves(bool(optimum.leaves_support[0]))
         changes = optimum.changes
         operator = self.inverse.operator
         inner = self.objective.linear_map.inner

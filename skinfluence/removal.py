@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .active_set import leaves_support, rows_leaving_support, warn_of_support
 from .blocks import as_slice, row_blocks
 from .curvature import Array
 from .effects import row_scores, target_blocks
@@ -58,7 +59,7 @@ def newton_steps(scenarios: Scenarios, exchanges: Exchanges) -> NewtonSteps:
     objective, m = scenarios.objective, exchanges.n_columns
     k = objective.linear_map.n_outputs
     width = k if exchanges.same_features else 2 * k
-    own_bytes = 8 * (6 * (width * width + width) + 2 * objective.linear_map.X.shape[1])
+    own_bytes = 8 * (6 * (width * width + width) + 2 * objective.linear_map.n_features)
     if not exchanges.same_features:
         own_bytes += 8 * 2 * k * objective.n_parameters
     steps, own_moves = np.full((m, width), np.nan), np.empty((m, k))
@@ -86,6 +87,20 @@ def _residuals(exchanges: Exchanges) -> Array:
     residuals = objective.loss.residual(arrivals.y, exchanges.arriving_values)
     coming = exchanges.arriving_weights * residuals
     return going - coming if exchanges.same_features else np.concatenate([going, -coming], axis=1)
+
+
+def newton_changes(scenarios: Scenarios, exchanges: Exchanges, steps: Array) -> Array:
+    """Changes of the parameters, (p, m)."""
+    objective = scenarios.objective
+    k = objective.linear_map.n_outputs
+    result = np.empty((objective.n_parameters, exchanges.n_columns))
+    for positions, scenario in scenarios.groups(exchanges):
+        chosen, own = exchanges.take(positions), steps[positions]
+        columns = objective.linear_map.take(chosen.rows).columns(own[:, :k])
+        if not exchanges.same_features:
+            columns = columns + chosen.arriving_map.columns(own[:, k:])
+        result[:, positions] = scenario.inverse.solve(columns) + scenarios.shifts(chosen, scenario)
+    return result
 
 
 def newton_decision_moves(
@@ -153,6 +168,8 @@ class RowExchange:
         self.objective = scenarios.objective
         found = newton_steps(scenarios, exchanges)
         self._steps = np.where(exchanges.loses_a_class[:, None], np.nan, found.steps)
+        leaving = np.flatnonzero(self._leaving_support())
+        warn_of_support(np.unique(exchanges.rows[leaving]).tolist(), "rows", "replaced")
         lost = np.flatnonzero(np.isnan(self._steps).any(axis=1))
         if len(lost):
             rows = np.unique(exchanges.rows[lost]).tolist()
@@ -162,6 +179,17 @@ class RowExchange:
                 "are NaN. Add a penalty to the estimator, or leave them out of the request.",
                 RuntimeWarning,
             )
+
+    def _leaving_support(self) -> Array:
+        """(m,)."""
+        leaving = np.zeros(self.exchanges.n_columns, dtype=bool)
+        if self.objective.outside is not None:
+            bytes_per_column = 8 * 4 * self.objective.n_parameters
+            for block in row_blocks(len(leaving), bytes_per_column):
+                chosen = self.exchanges.take(np.arange(len(leaving))[block])
+                changes = newton_changes(self.scenarios, chosen, self._steps[block])
+                leaving[block] = leaves_support(self.objective, chosen, changes)
+        return leaving
 
     def decision_moves(
         self, test_map: LinearMap, columns: Array
@@ -189,6 +217,7 @@ class RowRemoval:
         self.inverse = scenarios.inverse
         n, k = objective.n_rows, objective.linear_map.n_outputs
         self._known = np.zeros(n, dtype=bool)
+        self._leaving = np.zeros(n, dtype=bool)
         self._steps = np.zeros((n, k))
         self._own_moves = np.zeros((n, k))
 
@@ -204,13 +233,11 @@ class RowRemoval:
 
     def parameter_steps(self, rows: Array) -> Array:
         """Δθ_i, (p, rows)."""
-        steps, exchanges = self.steps(rows), Exchanges(self.objective, rows)
-        result = np.empty((self.objective.n_parameters, len(rows)))
-        for positions, scenario in self.scenarios.groups(exchanges):
-            columns = self.objective.linear_map.take(rows[positions]).columns(steps[positions])
-            shifts = self.scenarios.shifts(exchanges.take(positions), scenario)
-            result[:, positions] = scenario.inverse.solve(columns) + shifts
-        return result
+        self._complete(rows)
+        return self._parameter_steps(rows)
+
+    def _parameter_steps(self, rows: Array) -> Array:
+        return newton_changes(self.scenarios, Exchanges(self.objective, rows), self._steps[rows])
 
     def decision_moves(
         self, test_map: LinearMap, rows: Array
@@ -223,7 +250,11 @@ class RowRemoval:
         yield from newton_decision_moves(self.scenarios, exchanges, self.steps(rows), test_map)
 
     def _complete(self, rows: Array) -> None:
-        missing = np.unique(rows[~self._known[rows]])
+        self._find(np.unique(rows[~self._known[rows]]))
+        # Unlike NaN, what the support makes of an answer is not to be seen in it.
+        warn_of_support(np.unique(rows[self._leaving[rows]]).tolist(), "training rows")
+
+    def _find(self, missing: Array) -> None:
         self._warn_if_slow(len(missing))
         found = newton_steps(self.scenarios, Exchanges(self.objective, missing))
         self._steps[missing], self._own_moves[missing] = found.steps, found.own_moves
@@ -236,6 +267,8 @@ class RowRemoval:
                 "kind='removal' effects are NaN. Add a penalty to the estimator or pass damping.",
                 RuntimeWarning,
             )
+        leaving = rows_leaving_support(self.objective, missing, self._parameter_steps)
+        self._leaving[missing] = leaving & ~np.isnan(found.steps).any(axis=1)
 
     def _warn_if_slow(self, n_rows: int) -> None:
         n_solves = n_rows * self._steps.shape[1]

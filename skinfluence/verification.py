@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -185,11 +186,8 @@ class VerificationAnswers(Answers):
 
     def _empties_class(self, rows: Array) -> Array:
         """Whether each row is the only one of its class."""
-        coding = self.objective_.coding
-        if not coding.is_classification:
-            return np.zeros(len(rows), dtype=bool)
-        codes = coding.codes(self._training_y, "y")
-        alone = np.asarray(np.bincount(codes)[codes[rows]] == 1)
+        members = self.objective_.class_members
+        alone = (members[rows] & (members.sum(axis=0) == 1)).any(axis=1)
         if alone.any():
             warn_user(
                 f"{int(alone.sum())} of the chosen rows are the only ones of their class (for "
@@ -232,17 +230,21 @@ class VerificationAnswers(Answers):
         if preprocessing == "fixed":
             fitted = with_decision_values(self._model)
             X = model_rows(self._transformers, self._model, X)
-            X_test = question.linear_map.X
+            X_test = question.linear_map.full_X
         method = "decision_function" if self.objective_.coding.is_classification else "predict"
         self._check_method(fitted, method, X_test, question)
-        seen = self.objective_.linear_map.X
+        seen = self.objective_.linear_map.full_X
         y, weights = self._training_y, self._sample_weight
         return LeaveOneOut.of(fitted, seen, X, y, weights, X_test, method)
 
     def _check_method(self, fitted: Any, method: str, X_test: Any, question: Question) -> None:
         """Refuse models whose public method isn't the decision value that the loss reads."""
-        expected = self._fitted.decision_values(question.linear_map)
-        values = self._read(getattr(fitted, method)(X_test)) if hasattr(fitted, method) else None
+        expected = self._seen(self._fitted.decision_values(question.linear_map))
+        with warnings.catch_warnings():
+            # The model's own rows are arrays, also where it was fitted on a DataFrame.
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            shown = getattr(fitted, method)(X_test) if hasattr(fitted, method) else None
+        values = None if shown is None else self._read(shown)
         precision = np.sqrt(np.finfo(question.linear_map.dtype).eps)
         if (
             values is None
@@ -260,8 +262,17 @@ class VerificationAnswers(Answers):
     def _read(self, decision_values: Any) -> Array:
         """What scikit-learn's public methods return → the objective's K outputs."""
         values = as_columns(decision_values)
+        response = getattr(self.objective_.coding, "response", None)
+        if response is not None:
+            return np.asarray(response.inverse(values))
         contrasts = self.objective_.predictor.contrasts
-        return values if contrasts is None else values @ contrasts
+        return self._seen(values if contrasts is None else values @ contrasts)
+
+    def _seen(self, values: Array) -> Array:
+        """Decision values less what they have in common, where their loss doesn't see that."""
+        if getattr(self.objective_.loss, "symmetric", True):
+            return values
+        return np.asarray(values - values.mean(axis=1, keepdims=True))
 
     def _actual(
         self, question: Question, refits: LeaveOneOut, rows: Array, n_jobs: int | None

@@ -35,7 +35,7 @@ def predicted_rises(
     ValueError
         Where no column of any row can move.
     """
-    n, width = objective.n_rows, max(table.n_features, objective.linear_map.X.shape[1])
+    n, width = objective.n_rows, max(table.n_features, objective.linear_map.n_features)
     rises = np.zeros(n)
     movable = False
     for block in row_blocks(n, 8 * ARRAYS * width):

@@ -79,7 +79,7 @@ def confirm(
         )
     fitted, seen = explainer.estimator_, None
     if preprocessing == "fixed":
-        fitted, seen = explainer._model, explainer.objective_.linear_map.X
+        fitted, seen = explainer._model, explainer.objective_.linear_map.full_X
         X, X_test = (seen_by_model(explainer, rows) for rows in (X, X_test))
     estimator = _fitted_anew(explainer, fitted, X, seen)
     classifies = explainer.objective_.coding.is_classification

@@ -55,7 +55,7 @@ class GradientSizes:
             for rows, sizes in self._in_closed_form(directions):
                 result[:, rows] = sizes
             return result
-        width = max(self.table.n_features, self.objective.linear_map.X.shape[1])
+        width = max(self.table.n_features, self.objective.linear_map.n_features)
         for tests in row_blocks(m, BLOCK_BYTES // TESTS):
             some = directions[:, tests]
             for block in row_blocks(self.objective.n_rows, 8 * 4 * width * some.shape[1]):

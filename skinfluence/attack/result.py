@@ -137,7 +137,7 @@ class AttackResult:
     @cached_property
     def relative_change_model(self) -> Sizes:
         """``change_model`` in such units, in the features that the model sees."""
-        X = self.explainer.objective_.linear_map.X
+        X = self.explainer.objective_.linear_map.full_X
         return self._relative(self.change_model, lambda rows: as_dense(X[rows]), X.shape[1])
 
     def _relative(self, sizes: Sizes, values: Any, n_features: int) -> Sizes:

@@ -57,6 +57,7 @@ class Retrained:
         self._target = TOLERANCE * self._noise + self._rounding(fitted)
         self._X: Array | None = None
         self._missed: list[float] = []
+        self._left_support = 0
         found = self._refit(fitted)
         self.objective = fitted if found is None else found
         # Before anything moves the explainer's own inverse answers.
@@ -92,7 +93,15 @@ class Retrained:
         return -newton_direction(operator, gradient, self._inverse, ACCURACY)
 
     def warn(self) -> None:
-        """Of re-fits that didn't get to their optimum."""
+        """Of re-fits that didn't get to their optimum, or whose optimum has another support."""
+        if self._left_support:
+            warn_user(
+                f"At {self._left_support} re-fits of the attacked model its rows would change the "
+                "support: a coefficient would become 0, or no longer be 0, or change its sign. "
+                "Losses and decision values are those of the model whose support and signs are "
+                "held as fitted; confirm() fits the estimator itself.",
+                RuntimeWarning,
+            )
         if self._missed:
             warn_user(
                 f"{len(self._missed)} re-fits of the attacked model did not converge: the worst "
@@ -105,10 +114,10 @@ class Retrained:
     def _with_rows(self, rows: Array, X: Any) -> Objective:
         """Kernels and sparse rows by a copy; one copy in all of dense features."""
         objective = self.objective
-        if objective.linear_map.implicit or sparse.issparse(objective.linear_map.X):
+        if objective.linear_map.implicit or sparse.issparse(objective.linear_map.full_X):
             return with_rows(objective, rows, X)
         if self._X is None:
-            self._X = objective.linear_map.X.copy()
+            self._X = objective.linear_map.full_X.copy()
         self._X[rows] = X.toarray() if sparse.issparse(X) else X
         return replace(objective, linear_map=self.linearize(self._X))
 
@@ -131,6 +140,7 @@ class Retrained:
             lambda _: self._inverse,
         )
         optima = find_optima(block, 0.0, self._target)
+        self._left_support += int(optima.leaves_support[0])
         return objective.theta.reshape(-1, 1) + optima.changes, float(optima.reached[0])
 
     def _from_kink_to_kink(self, objective: Objective) -> tuple[Array, float]:

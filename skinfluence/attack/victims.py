@@ -59,7 +59,7 @@ class Victims:
         require_targets(explainer, y_test, WHO)
         question = explainer._question(X_test, y_test, "loss")
         labels = np.asarray(question.labels)
-        return cls(question.linear_map.X, question.target.y, labels, target)
+        return cls(question.linear_map.full_X, question.target.y, labels, target)
 
     @property
     def n_rows(self) -> int:
@@ -114,10 +114,11 @@ class History:
         self.losses.append(objective.loss.value(victims.y, values))
         unknown = np.full(len(values), np.nan)
         if not objective.coding.is_classification:
-            single = values.shape[1] == 1
+            shown = objective.shown(values)
+            single = shown.shape[1] == 1
             self.probabilities.append(unknown)
-            self.decisions.append(values[:, 0] if single else unknown)
-            self.codes.append(values[:, 0] if single else values)
+            self.decisions.append(shown[:, 0] if single else unknown)
+            self.codes.append(shown[:, 0] if single else shown)
             return values
         codes = victims.codes(objective)
         known = objective.loss.has_probabilities
