@@ -1,6 +1,22 @@
 """The only place that names scikit-learn's estimators."""
 
-from . import kernel, logistic, squared, support_vectors, svm
+from . import (
+    bayesian,
+    calibrated,
+    ensembles,
+    glm,
+    huber,
+    kernel,
+    lasso,
+    logistic,
+    refusals,
+    several,
+    sgd,
+    squared,
+    support_vectors,
+    svm,
+    transformed_target,
+)
 from .dispatch import as_objective, linear_objective
 from .fixed import same_hyperparameters, with_decision_values
 from .kernel import kernel_objective
@@ -8,17 +24,27 @@ from .wrappers import fit_parameters, refuse_unsupported, resolve, unwrap
 
 __all__ = [
     "as_objective",
+    "bayesian",
+    "calibrated",
+    "ensembles",
     "fit_parameters",
+    "glm",
+    "huber",
     "kernel",
     "kernel_objective",
+    "lasso",
     "linear_objective",
     "logistic",
+    "refusals",
     "refuse_unsupported",
     "resolve",
     "same_hyperparameters",
+    "several",
+    "sgd",
     "squared",
     "support_vectors",
     "svm",
+    "transformed_target",
     "unwrap",
     "with_decision_values",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from ..objective import Objective
 from ..penalties import L2
 from ..predictors import LinearMap, LinearPredictor
 from ..weighting import RowWeights
+from .active import ActiveSet
 
 
 @singledispatch
@@ -60,7 +62,9 @@ def as_objective(
     True
     """
     refuse(estimator)
-    supported = sorted(kind.__name__ for kind in as_objective.registry if kind is not object)
+    kinds = set(as_objective.registry) - {object}
+    # What adapters have made for themselves is nobody's estimator.
+    supported = sorted(k.__name__ for k in kinds if not k.__module__.startswith(str(__package__)))
     raise TypeError(
         f"InfluenceExplainer got an unsupported estimator: {type(estimator).__name__}. "
         f"Supported are {', '.join(supported)}, and pipelines, searches and FrozenEstimator "
@@ -88,16 +92,26 @@ def linear_objective(
     coding: TargetCoding,
     weights: RowWeights,
     strength: Any,
+    l1: Any = 0.0,
+    grouped: bool = False,
+    columns: Array | None = None,
     constant: float | None = None,
     penalise_intercept: bool = False,
     mean_over: Literal["weights", "rows"] | None = None,
 ) -> Objective:
-    """Objective of an estimator with ``coef_`` and ``intercept_`` and an L2 penalty.
+    """Objective of an estimator with ``coef_`` and ``intercept_``, and an L2 or L1 penalty.
 
     Parameters
     ----------
-    strength : float or array of shape (K,)
-        Of Ω = ½ strength ‖w‖².
+    strength : float, or array of shape (K,) or (d, 1)
+        Of Ω = ½ strength ‖w‖² + l1 ‖w‖₁: one for all, one of each output, or of each feature.
+    l1 : float or array of shape (K,)
+        With an L1 part the objective is that of the active set: coefficients that are 0 and the
+        signs of the others are held.
+    grouped : bool
+        Whether the L1 part is Σ_j ‖w_j‖ instead, over the outputs of each feature.
+    columns : ndarray of int of shape (d,), optional
+        Features that have parameters; all by default.
     constant : float, optional
         The intercept's input; by default 1 with ``fit_intercept`` and 0 without.
     penalise_intercept : bool
@@ -109,14 +123,19 @@ def linear_objective(
     check_is_fitted(estimator)
     if constant is None:
         constant = 1.0 if estimator.fit_intercept else 0.0
+    asymmetric = not getattr(loss, "symmetric", True)
+    n_features = np.shape(estimator.coef_)[-1]
+    n_inputs = n_features + bool(constant)
     predictor = LinearPredictor(
         coef_shape=np.shape(estimator.coef_),
         intercept_shape=np.shape(estimator.intercept_),
         constant=constant,
-        contrasts=getattr(loss, "contrasts", None),
+        contrasts=None if asymmetric else getattr(loss, "contrasts", None),
+        columns=columns,
+        flat=np.arange(n_inputs) >= n_features if asymmetric else None,
     )
     linear_map = predictor.linearize(X)
-    return Objective(
+    objective = Objective(
         loss=loss,
         predictor=predictor,
         penalty=squared_norm(strength, linear_map, penalise_intercept=penalise_intercept),
@@ -127,11 +146,32 @@ def linear_objective(
         coding=coding,
         mean_over=mean_over,
     )
+    if not np.any(l1):
+        return objective
+    active = ActiveSet.of(
+        predictor,
+        estimator,
+        l1,
+        objective.penalty.strength,
+        penalise_intercept=penalise_intercept,
+        grouped=grouped,
+    )
+    return replace(
+        objective,
+        predictor=active.predictor,
+        penalty=active.penalty(objective.penalty.strength),
+        theta=active.theta,
+        linear_map=active.predictor.linearize(X),
+        outside=active.outside,
+        held=active.held,
+    )
 
 
 def squared_norm(strength: Any, linear_map: LinearMap, *, penalise_intercept: bool) -> L2:
-    """Ω = ½ strength ‖·‖² for one strength, or one per output (K,)."""
+    """Ω = ½ strength ‖·‖² for one strength, one per output (K,) or one per feature (d, 1)."""
     strengths = np.atleast_1d(np.asarray(strength, dtype=np.float64))
+    if strengths.ndim == 2:
+        return L2(np.concatenate([strengths, np.zeros((linear_map.n_inputs - len(strengths), 1))]))
     diagonal = np.repeat(strengths[None, :], linear_map.n_inputs, axis=0)
     if linear_map.constant and not penalise_intercept:
         diagonal[-1] = 0.0

@@ -12,8 +12,17 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import (
+    BayesianRidge,
+    ElasticNet,
+    ElasticNetCV,
+    Lasso,
+    LassoCV,
     LogisticRegression,
     LogisticRegressionCV,
+    MultiTaskElasticNet,
+    MultiTaskElasticNetCV,
+    MultiTaskLasso,
+    MultiTaskLassoCV,
     Ridge,
     RidgeClassifier,
     RidgeClassifierCV,
@@ -21,6 +30,7 @@ from sklearn.linear_model import (
 )
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC, SVR
+from sklearn.utils.validation import has_fit_parameter
 
 from .support_vectors import gamma_of
 
@@ -74,6 +84,34 @@ def _ridge_classifier(estimator: Any, rows: Any = None) -> Any:
     return _shared(RidgeClassifier(alpha=estimator.alpha_, tol=EXACT), estimator)
 
 
+@same_hyperparameters.register(LassoCV)
+def _lasso(estimator: Any, rows: Any = None) -> Any:
+    return _without_search(Lasso(), estimator)
+
+
+@same_hyperparameters.register(ElasticNetCV)
+def _elastic_net(estimator: Any, rows: Any = None) -> Any:
+    return _without_search(ElasticNet(), estimator).set_params(l1_ratio=float(estimator.l1_ratio_))
+
+
+@same_hyperparameters.register(MultiTaskLassoCV)
+def _multi_task_lasso(estimator: Any, rows: Any = None) -> Any:
+    return _without_search(MultiTaskLasso(), estimator)
+
+
+@same_hyperparameters.register(MultiTaskElasticNetCV)
+def _multi_task_elastic_net(estimator: Any, rows: Any = None) -> Any:
+    shared = _without_search(MultiTaskElasticNet(), estimator)
+    return shared.set_params(l1_ratio=float(estimator.l1_ratio_))
+
+
+@same_hyperparameters.register(BayesianRidge)
+def _bayesian_ridge(estimator: Any, rows: Any = None) -> Any:
+    # Its own tol and max_iter are of the search for the precisions.
+    alpha = float(estimator.lambda_ / estimator.alpha_)
+    return _shared(Ridge(), estimator).set_params(alpha=alpha, tol=EXACT, max_iter=None)
+
+
 @same_hyperparameters.register(LogisticRegressionCV)
 def _logistic(estimator: Any, rows: Any = None) -> Any:
     # One value each: what chose another for every class has no objective, and is refused before.
@@ -96,13 +134,20 @@ def _gaussian_process(estimator: Any, rows: Any = None) -> Any:
     return clone(estimator).set_params(kernel=estimator.kernel_, optimizer=None)
 
 
+def _without_search(model: Any, searched: Any) -> Any:
+    _shared(model, searched)
+    if "precompute" in model.get_params():
+        model.set_params(precompute=False)  # it may be "auto", or a Gram matrix of other rows
+    return model.set_params(alpha=float(searched.alpha_))
+
+
 def _shared(model: Any, searched: Any) -> Any:
     """Give a model all parameters that it shares with the estimator that searched for others."""
     known = model.get_params()
     given = searched.get_params(deep=False)
     # n_jobs is no hyper-parameter, and not every version's plain estimator wants it.
     model.set_params(**{name: given[name] for name in given if name in known and name != "n_jobs"})
-    if get_config()["enable_metadata_routing"]:
+    if get_config()["enable_metadata_routing"] and has_fit_parameter(model, "sample_weight"):
         # A request belongs to its estimator, and does not come along with the parameters.
         model.set_fit_request(sample_weight=True)
     return model
@@ -142,3 +187,10 @@ def _last_step(estimator: Any) -> Any:
 @with_decision_values.register(SVC)
 def _pairs(estimator: Any) -> Any:
     return copy(estimator).set_params(decision_function_shape="ovo", break_ties=False)
+
+
+def shown_by(kind: type, estimator: Any) -> Any:
+    """A fitted estimator as one of a class that inherits from its own and shows something else."""
+    shown = kind(**estimator.get_params(deep=False))
+    shown.__dict__.update(vars(estimator))
+    return shown

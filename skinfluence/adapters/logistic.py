@@ -42,7 +42,7 @@ def _logistic(
             codes,
             weighted_outputs=weighted_outputs(codes, estimator.classes_) if liblinear else None,
         ),
-        strength=_strength(estimator),
+        **_strengths(estimator),
         **(intercept_options(estimator) if liblinear else {}),
     )
 
@@ -65,24 +65,19 @@ def _loss(estimator: Any) -> Loss:
         )
     if n_classes == 2 or one_vs_rest:
         return BinomialLogLoss()
-    return SoftmaxLogLoss(n_classes)
+    return SoftmaxLogLoss(n_classes, symmetric=_strengths(estimator)["l1"] == 0)
 
 
-def _strength(estimator: Any) -> float:
-    """1/C where the penalty is L2; 0 without one."""
+def _strengths(estimator: Any) -> dict[str, Any]:
+    """1/C, and how it is shared out to L2 and L1; 0 without a penalty."""
     penalty = estimator.penalty
-    l1_ratio = _single(estimator, "l1_ratio_", "l1_ratio") or 0.0
     if penalty in (None, "none"):
-        return 0.0
+        return {"strength": 0.0, "l1": 0.0}
     # penalty is deprecated from scikit-learn 1.8 on: l1_ratio alone decides there.
-    if penalty == "l1" or (penalty != "l2" and l1_ratio > 0):
-        raise ValueError(
-            f"{type(estimator).__name__} got a penalty with an L1 part (penalty={penalty!r}, "
-            f"l1_ratio={l1_ratio}); influence functions need a smooth objective. Fit with an L2 "
-            "penalty (l1_ratio=0) or without one (C=np.inf)."
-        )
+    l1_ratio = float(_single(estimator, "l1_ratio_", "l1_ratio") or 0.0)
+    l1_ratio = {"l1": 1.0, "l2": 0.0}.get(penalty, l1_ratio)
     strengths = 1.0 / np.atleast_1d(np.asarray(_single(estimator, "C_", "C"), dtype=np.float64))
-    return float(strengths[0])
+    return {"strength": (1.0 - l1_ratio) * strengths[0], "l1": l1_ratio * strengths[0]}
 
 
 def _single(estimator: Any, chosen: str, given: str) -> Any:

@@ -29,7 +29,7 @@ def _regression(
     estimator: Any, X: Any, y: Any, sample_weight: Array | None = None, *, smoothing: float = 1e-3
 ) -> Objective:
     check_is_fitted(estimator)
-    _refuse_positive(estimator)
+    refuse_positive(estimator)
     n_outputs = len(np.atleast_2d(estimator.coef_))
     return linear_objective(
         estimator,
@@ -48,7 +48,7 @@ def _classification(
     estimator: Any, X: Any, y: Any, sample_weight: Array | None = None, *, smoothing: float = 1e-3
 ) -> Objective:
     check_is_fitted(estimator)
-    _refuse_positive(estimator)
+    refuse_positive(estimator)
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         raise ValueError(
             f"{type(estimator).__name__} got multilabel targets of shape {np.shape(y)}; "
@@ -80,7 +80,13 @@ def _strength(estimator: Any) -> Any:
     return 2.0 * np.asarray(estimator.alpha if alpha is None else alpha, dtype=np.float64)
 
 
-def _refuse_positive(estimator: Any) -> None:
+def refuse_positive(estimator: Any) -> None:
+    """Refuse coefficients that are constrained.
+
+    Raises
+    ------
+    ValueError
+    """
     if getattr(estimator, "positive", False):
         raise ValueError(
             f"{type(estimator).__name__} got positive=True: its solution lies on constraints, "

@@ -30,10 +30,10 @@ def _linear_svc(
     estimator: Any, X: Any, y: Any, sample_weight: Array | None = None, *, smoothing: float = 1e-3
 ) -> Objective:
     check_is_fitted(estimator)
-    if estimator.penalty != "l2" or estimator.multi_class != "ovr":
+    if estimator.multi_class != "ovr":
         raise ValueError(
-            f"LinearSVC got penalty={estimator.penalty!r}, multi_class={estimator.multi_class!r}; "
-            "supported are penalty='l2' and multi_class='ovr'. Refit with these."
+            f"LinearSVC got multi_class={estimator.multi_class!r}; supported is "
+            "multi_class='ovr'. Refit with it."
         )
     coding = ClassLabels(estimator.classes_, layout="signs")
     codes = coding.codes(y, "y")
@@ -51,7 +51,8 @@ def _linear_svc(
             codes,
             weighted_outputs=weighted_outputs(codes, estimator.classes_),
         ),
-        strength=1.0 / estimator.C,
+        strength=1.0 / estimator.C if estimator.penalty == "l2" else 0.0,
+        l1=1.0 / estimator.C if estimator.penalty == "l1" else 0.0,
         **intercept_options(estimator),
     )
 

@@ -6,11 +6,12 @@ from functools import singledispatch
 from typing import Any
 
 from sklearn import get_config
+from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from .dispatch import as_objective
+from .dispatch import as_objective, refuse
 
 
 def resolve(estimator: Any) -> tuple[list[Any], Any]:
@@ -20,6 +21,24 @@ def resolve(estimator: Any) -> tuple[list[Any], Any]:
         return transformers, inner
     more, model = resolve(inner)
     return transformers + more, model
+
+
+def final_model(estimator: Any, fitted: Any) -> Any:
+    """The model that a meta-estimator has fitted for one of its outputs, out of any search.
+
+    Raises
+    ------
+    ValueError
+        For models with steps before them: each then has inputs of its own.
+    """
+    transformers, model = resolve(fitted)
+    if transformers:
+        raise ValueError(
+            f"{type(estimator).__name__} got models with steps before them, so that each has "
+            f"inputs of its own. Put the steps before the {type(estimator).__name__} instead: "
+            f"make_pipeline(steps, {type(estimator).__name__}(model))."
+        )
+    return model
 
 
 @singledispatch
@@ -64,8 +83,25 @@ def refuse_unsupported(estimator: Any) -> None:
     while isinstance(final, (Pipeline, FrozenEstimator)):
         final = final.steps[-1][1] if isinstance(final, Pipeline) else final.estimator
     search = hasattr(final, "estimator") and hasattr(final, "refit")
-    if not search and as_objective.dispatch(type(final)) is as_objective.dispatch(object):
+    supported = as_objective.dispatch(type(final)) is not as_objective.dispatch(object)
+    unwrapped = unwrap.dispatch(type(final)) is not unwrap.dispatch(object)
+    if not (search or supported or unwrapped):
         as_objective(final, None, None)
+    if refuse.dispatch(type(final)) is not refuse.dispatch(BaseEstimator):
+        refuse(final)
+    if supported:
+        # Of a meta-estimator it is those inside that count.
+        for inner in _inside(final):
+            refuse_unsupported(inner)
+
+
+def _inside(estimator: Any) -> list[Any]:
+    """Estimators that a meta-estimator was given to fit."""
+    given = [getattr(estimator, name, None) for name in ("estimator", "regressor")]
+    members = getattr(estimator, "estimators", None)
+    if isinstance(members, (list, tuple)):
+        given += [member[-1] for member in members if isinstance(member, (list, tuple))]
+    return [each for each in given if hasattr(each, "fit")]
 
 
 @singledispatch
