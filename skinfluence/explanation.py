@@ -12,6 +12,14 @@ from .curvature import Array
 SHOWN_TESTS = 3
 SHOWN_ROWS = 5
 
+# What a relative effect is per unit of, by the norm of the row's change of the parameters.
+PER = {"theta": "‖Δθ‖", "loss": "(Δθᵀ ∇²J Δθ)^½"}
+
+
+def relative_unit(unit: str, normalize: str | None) -> str:
+    """The unit of effects that are divided by a norm."""
+    return unit if normalize is None else f"{unit} per unit of {PER[normalize]}"
+
 
 class TopRows:
     """The k largest and k smallest effects per test row, kept while blocks stream by.
@@ -82,6 +90,8 @@ class Explanation:
         "upweight": the paper's influence, −∇ℓ_tᵀ H⁻¹ ∇ℓ_i.
     target, unit : str
         What is changed, and what it is measured in.
+    normalize : {None, "theta", "loss"}
+        Whether effects are relative to how far each row moves the model, and by which norm.
     labels : ndarray or None
         The label or target of each test row that was explained.
     """
@@ -95,6 +105,7 @@ class Explanation:
     kind: str
     target: str
     unit: str
+    normalize: str | None
     labels: Any
     training_X: Any = field(repr=False)
     training_y: Any = field(repr=False)
@@ -124,12 +135,14 @@ class Explanation:
         """Sign and unit of the effects, in a sentence."""
         what = "the test row's loss" if self.target == "loss" else "the predicted value"
         helpful = "positive" if (self.kind != "upweight") == (self.target == "loss") else "negative"
+        relative = "" if self.normalize is None else ", relative to how far that moves the model"
         if self.kind != "upweight":
             return (
                 f"change of {what}, in {self.unit}, when the row is removed and the model "
-                f"refitted; {helpful} = helpful"
+                f"refitted{relative}; {helpful} = helpful"
             )
-        return f"influence of upweighting the row on {what} ({self.unit}); {helpful} = helpful"
+        doing = "influence of upweighting the row on"
+        return f"{doing} {what} ({self.unit}){relative}; {helpful} = helpful"
 
     def __repr__(self) -> str:
         n_tests, k = self.helpful_indices.shape

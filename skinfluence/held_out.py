@@ -12,6 +12,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .coding import LabelColumns
 from .curvature import Array
 from .delegation import estimator_has
 from .group_inputs import refuse_whole_classes
@@ -58,7 +59,7 @@ class HeldOutAnswers(ReweightingAnswers):
         return self._as_estimator(self._loo_values(kind)).astype(self.objective_.linear_map.dtype)
 
     @available_if(estimator_has("predict_proba"))
-    def loo_predict_proba(self, *, kind: str = "removal") -> Array:
+    def loo_predict_proba(self, *, kind: str = "removal") -> Any:
         """Class probabilities of every training row by the model fitted without it.
 
         Parameters
@@ -68,8 +69,8 @@ class HeldOutAnswers(ReweightingAnswers):
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
-            Columns in the order of ``classes_``.
+        ndarray of shape (n, n_classes), or a list of one for each of several labels
+            As the estimator's ``predict_proba``: columns in the order of ``classes_``.
 
         Raises
         ------
@@ -93,12 +94,17 @@ class HeldOutAnswers(ReweightingAnswers):
                 "are no part of the objective that it minimises: they are fitted afterwards. Use "
                 "loo_decision_function."
             )
-        values = self._loo_values(kind)
-        codes = np.arange(len(self.estimator_.classes_))
+        values, objective = self._loo_values(kind), self.objective_
+        loss, dtype = objective.loss, objective.linear_map.dtype
+        classes = self.estimator_.classes_
+        if isinstance(objective.coding, LabelColumns):
+            second = loss.positive(values).astype(dtype)  # type: ignore[attr-defined]
+            several = isinstance(classes, list)
+            return [np.column_stack([1.0 - p, p]) for p in second.T] if several else second
         columns = [
-            self.objective_.loss.probability(np.full(len(values), code), values) for code in codes
+            loss.probability(np.full(len(values), code), values) for code in range(len(classes))
         ]
-        return np.column_stack(columns).astype(self.objective_.linear_map.dtype)
+        return np.column_stack(columns).astype(dtype)
 
     def loo_predict(self, *, kind: str = "removal") -> Array:
         """Prediction for every training row by the model fitted without it.
@@ -131,7 +137,9 @@ class HeldOutAnswers(ReweightingAnswers):
         check_is_fitted(self)
         objective = self.objective_
         if not objective.coding.is_classification:
-            return self.loo_decision_function(kind=kind)
+            shown = self.loo_decision_function(kind=kind)
+            coding = objective.coding
+            return coding.labels(shown) if isinstance(coding, LabelColumns) else shown
         values = self._loo_values(kind)
         require_finite(values, "predicted label")
         codes = objective.coding.elect(objective.predictor.class_values(values))
@@ -235,7 +243,7 @@ class HeldOutAnswers(ReweightingAnswers):
         X, y = self._training_X, self._training_y
         objective = self.objective_
         reweighting, tests = self._splits(splitter.split(X, y, groups))
-        total = np.zeros((objective.n_rows, objective.linear_map.n_outputs))
+        total = np.zeros_like(objective.shown(objective.training_values))
         counts = np.zeros((objective.n_rows, 1))
         base = self._base(kind)
         theta = base.theta.reshape(-1, 1)
@@ -243,11 +251,13 @@ class HeldOutAnswers(ReweightingAnswers):
             for column, change in zip(columns.tolist(), changes.T, strict=True):
                 tested = tests[column]
                 linear_map = objective.linear_map.take(tested).as_float64()
-                total[tested] += linear_map.jvp(theta + change[:, None])[:, :, 0]
+                values = linear_map.jvp(theta + change[:, None])[:, :, 0]
+                # As it is shown: the mean of predictions is no function of mean decision values.
+                total[tested] += objective.shown(values)
                 counts[tested] += 1.0
         with np.errstate(invalid="ignore"):
-            values = total / counts
-        return self._as_estimator(values).astype(objective.linear_map.dtype)
+            shown = total / counts
+        return self._in_its_shape(shown).astype(objective.linear_map.dtype)
 
     def _splits(self, splits: Iterable[tuple[Any, Any]]) -> tuple[RowsLeftOut, list[Array]]:
         """What each split's training part leaves out or has several times, and its test rows."""

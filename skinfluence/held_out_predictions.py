@@ -49,9 +49,10 @@ class HeldOutPredictions(BaseEstimator):
         return predictions
 
     @available_if(lambda self: hasattr(self.explainer, "loo_predict_proba"))
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any) -> Any:
         probabilities = self.explainer.loo_predict_proba(kind=self.kind)
-        require_finite(probabilities, "probability")
+        several = isinstance(probabilities, list)
+        require_finite(np.hstack(probabilities) if several else probabilities, "probability")
         return probabilities
 
     @available_if(lambda self: hasattr(self.explainer.estimator_, "decision_function"))

@@ -15,7 +15,7 @@ from .inputs import WHO, check_targets, choose
 from .objective import Objective
 from .predictors import LinearMap
 from .solvers import InverseHessian
-from .targets import DecisionTarget, LossTarget, ProbabilityTarget, Target
+from .targets import DecisionTarget, LossTarget, PredictionTarget, ProbabilityTarget, Target
 
 TARGETS = ("loss", "prediction")
 
@@ -107,30 +107,46 @@ def pose_question(objective: Objective, X: Any, y: Any, target: str) -> Question
     linear_map = objective.predictor.linearize(X)
     if y is not None:
         y = check_targets(y, linear_map.n_rows, "y_test")
-    made = _loss_target(objective, y) if target == "loss" else _prediction(objective, linear_map, y)
-    return Question(linear_map, objective.decision_values(linear_map), made, y)
+    values = objective.decision_values(linear_map)
+    made = _loss_target(objective, values, y) if target == "loss" else _prediction(objective, y)
+    return Question(linear_map, values, made, y)
 
 
-def _loss_target(objective: Objective, y: Any) -> LossTarget:
+def _loss_target(objective: Objective, values: Array, y: Any) -> LossTarget:
     if y is None:
         raise ValueError(
             f"{WHO} got y_test=None for a regressor with target='loss': at its own prediction a "
             "regressor's loss and all influence on it are 0. Pass y_test, or "
             "target='prediction' to explain the predicted value."
         )
-    return LossTarget(objective.loss, objective.coding.encode(y, "y_test"))
+    target = LossTarget(objective.measured_loss, objective.coding.encode(y, "y_test"))
+    undefined = np.flatnonzero(~np.isfinite(target.value(values)))
+    if len(undefined):
+        row = undefined[0]
+        raise ValueError(
+            f"{WHO} got test row {row}, with {target.y[row].tolist()} in y_test, where the "
+            f"{target.unit} is not defined: its decision value is {values[row].tolist()}. Leave "
+            "such rows out, or ask for target='prediction'."
+        )
+    return target
 
 
-def _prediction(objective: Objective, linear_map: LinearMap, y: Any) -> Target:
-    n, n_outputs = linear_map.n_rows, linear_map.n_outputs
+def _prediction(objective: Objective, y: Any) -> Target:
+    n_outputs = objective.shown(objective.training_values[:1]).shape[1]
     if not objective.coding.is_classification:
+        if objective.coding.has_labels:
+            raise ValueError(
+                f"{WHO} got target='prediction' for several labels of each row, which have no "
+                "single prediction. Ask for target='loss', or explain the fitted models "
+                "(estimators_) one by one."
+            )
         if n_outputs > 1:
             raise ValueError(
                 f"{WHO} got target='prediction' for a regressor with {n_outputs} outputs, which "
                 "have no single predicted value. Pass y_test to explain the loss, or fit one "
                 "regressor per output."
             )
-        return DecisionTarget(np.ones((n, 1)), "unit of y")
+        return PredictionTarget(objective)
     codes = objective.coding.codes(y, "y_test")
     if objective.loss.has_probabilities:
         return ProbabilityTarget(objective.loss, codes)

@@ -151,10 +151,15 @@ class ReweightingAnswers(Answers):
         return exact_moves(self._exact(), reweighting, what)
 
     def _as_estimator(self, values: Array) -> Array:
-        """Decision values (rows, K, …) in the shape that the estimator gives them."""
+        """Decision values (rows, K, …) as the estimator shows them."""
+        return self._in_its_shape(self.objective_.shown(values))
+
+    def _in_its_shape(self, shown: Array) -> Array:
+        """What is shown (rows, C, …) in the shape that the estimator gives it."""
         predictor, coding = self.objective_.predictor, self.objective_.coding
-        shown = coding.present(predictor.class_values(values))
-        one_column = coding.is_classification or len(predictor.coef_shape) == 1
+        merged = shown.shape[1] < self.objective_.linear_map.n_outputs
+        flat = len(predictor.coef_shape) == 1 and not getattr(coding, "keeps_columns", False)
+        one_column = coding.is_classification or merged or flat
         return shown[:, 0] if shown.shape[1] == 1 and one_column else shown
 
     def _summed_influence(self, question: Question, reweighting: RowsLeftOut) -> Array:

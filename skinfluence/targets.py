@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .curvature import Array
-from .losses import Loss
+from .losses import Loss, MeasuredLoss
 
 
 class Target(ABC):
@@ -42,7 +42,7 @@ class Target(ABC):
 class LossTarget(Target):
     """ℓ(y_t, z_t)."""
 
-    loss: Loss
+    loss: Loss | MeasuredLoss
     y: Array
 
     @property
@@ -60,7 +60,7 @@ class LossTarget(Target):
 
     def under(self, loss: Loss) -> LossTarget:
         """By that loss."""
-        return LossTarget(loss, self.y)
+        return LossTarget(self.loss.around(loss), self.y)
 
     def take(self, rows: Any) -> LossTarget:
         """Some rows."""
@@ -88,19 +88,51 @@ class ProbabilityTarget(Target):
         return ProbabilityTarget(self.loss, self.codes[rows])
 
 
+class Shows(Protocol):
+    """What knows the predictions that decision values stand for."""
+
+    def shown(self, values: Array) -> Array: ...
+    def shown_vjp(self, values: Array, cotangents: Array) -> Array: ...
+
+
+@dataclass(frozen=True)
+class PredictionTarget(Target):
+    """Predicted value of a regressor with one output.
+
+    Parameters
+    ----------
+    objective : Objective
+        By which a decision value becomes a prediction.
+    """
+
+    objective: Shows
+    unit = "unit of y"
+
+    def value(self, decision_values: Array) -> Array:
+        """(rows,)."""
+        return self.objective.shown(decision_values)[:, 0]
+
+    def gradient(self, decision_values: Array) -> Array:
+        """(rows, 1)."""
+        return self.objective.shown_vjp(decision_values, np.ones((len(decision_values), 1)))
+
+    def take(self, rows: Any) -> PredictionTarget:
+        """Of any rows it is the same."""
+        return self
+
+
 @dataclass(frozen=True)
 class DecisionTarget(Target):
-    """A weighted sum of decision values: that of a class, or a regressor's prediction.
+    """A weighted sum of decision values: that of a class.
 
     Parameters
     ----------
     weights : ndarray of shape (rows, K)
         −1 for the first of two classes, whose decision value is the other's, negated.
-    unit : str
     """
 
     weights: Array
-    unit: str = "decision value"
+    unit = "decision value"
 
     def value(self, decision_values: Array) -> Array:
         """(rows,)."""
@@ -112,4 +144,4 @@ class DecisionTarget(Target):
 
     def take(self, rows: Any) -> DecisionTarget:
         """Some rows."""
-        return DecisionTarget(self.weights[rows], self.unit)
+        return DecisionTarget(self.weights[rows])
