@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .active_set import warn_if_not_optimal
 from .adapters import as_objective, fit_parameters, refuse_unsupported, resolve
-from .answers import InfluenceAnswers
 from .delegation import DelegatesPrediction
 from .diagnostics import DiagnosticAnswers
 from .held_out import HeldOutAnswers
@@ -20,9 +20,12 @@ from .optimality import measure_optimality
 from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
 from .replacements import ReplacementAnswers
+from .row_influence import InfluenceAnswers
 from .scenarios import Scenarios
+from .set_answers import SetAnswers
 from .smoothing import smooth_optimum
 from .solvers import SolverContext, as_solver
+from .support_answers import SupportAnswers
 from .verification import VerificationAnswers
 from .wellposed import require_determined
 
@@ -34,8 +37,10 @@ class InfluenceExplainer(
     HeldOutAnswers,
     PerturbationAnswers,
     ReplacementAnswers,
+    SetAnswers,
     DiagnosticAnswers,
     VerificationAnswers,
+    SupportAnswers,
     DelegatesPrediction,
     MetaEstimatorMixin,
     BaseEstimator,
@@ -86,7 +91,9 @@ class InfluenceExplainer(
         ``n``, ``p``, ``solver``, ``reason``, ``gradient_norm`` (‖∇J‖), ``relative_step`` (to the
         optimum, in units of the sampling noise), ``condition`` (an estimate: of ∇²J scaled
         to a unit diagonal by Cholesky; of ∇²J itself, from below, by iterative solvers),
-        ``rank`` (None where the solver doesn't see it), ``damping`` and ``seconds``.
+        ``rank`` (None where the solver doesn't see it), ``damping``, ``held`` (what of the model
+        is held as fitted, beside hyper-parameters: the support of an L1 penalty, say) and
+        ``seconds``.
 
     Notes
     -----
@@ -195,10 +202,11 @@ class InfluenceExplainer(
         self._solver, self._solver_context = solver, context
         self._removal = RowRemoval(Scenarios(self.objective_, self.solver_, solver, context))
         self._refits = None
+        self._norms = {}
         optimality = measure_optimality(fitted, self.solver_, context.random_state)
         self.report_ = Bunch(
             n=self.objective_.n_rows,
-            p=self.objective_.n_parameters,
+            p=self.objective_.n_free_parameters,
             solver=self.solver_.name,
             reason=self.solver_.describe(),
             gradient_norm=optimality.gradient_norm,
@@ -206,9 +214,11 @@ class InfluenceExplainer(
             condition=self.solver_.condition,
             rank=self.solver_.rank,
             damping=self.damping,
+            held=self.objective_.held,
             seconds=perf_counter() - started,
         )
         optimality.warn(type(self._model).__name__)
+        warn_if_not_optimal(fitted, type(self._model).__name__)
         return self
 
     def _fitted_estimator(self, X: Any, y: Any, sample_weight: Any) -> Any:
