@@ -40,17 +40,23 @@ class Data:
 def make_data(kind: str, n: int = 200, d: int = 4, seed: int = 0, n_test: int = 6) -> Data:
     """Rows of a noisy linear model; some of their features are 0, and two are correlated.
 
-    kind : {"regression", "multi-output", "binary", "three classes"}
+    kind : {"regression", "multi-output", "counts", "positive", "binary", "three classes", "labels"}
     """
     rng = np.random.default_rng(seed)
     total = n + n_test
     X = rng.standard_normal((total, d)) * (rng.random((total, d)) < 0.7)
     X[:, -1] += 0.5 * X[:, 0]
-    n_outputs = 1 if kind in ("regression", "binary") else 3
+    n_outputs = 3 if kind in ("multi-output", "three classes", "labels") else 1
     signal = 0.7 * X @ rng.standard_normal((d, n_outputs)) + 0.3 * np.arange(n_outputs)
     if kind in ("regression", "multi-output"):
         y = signal + rng.standard_normal((total, n_outputs))
         y = y[:, 0] if n_outputs == 1 else y
+    elif kind == "labels":
+        y = (signal + rng.logistic(size=signal.shape) > 0.4).astype(int)
+    elif kind == "counts":
+        y = rng.poisson(np.exp(0.5 * signal[:, 0] + 0.5)).astype(float)
+    elif kind == "positive":
+        y = np.exp(0.5 * signal[:, 0] + 0.5) * rng.gamma(4.0, 0.25, size=total)
     elif kind == "binary":
         y = (signal[:, 0] + rng.logistic(size=total) > 0.4).astype(int)
     else:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import (
+    ElasticNetCV,
+    Lasso,
     LinearRegression,
     LogisticRegression,
     LogisticRegressionCV,
@@ -22,7 +22,6 @@ from wording import NAN_X, N, X, Y, raises
 
 from skinfluence import CG, InfluenceExplainer, SingularHessianError
 
-SKLEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])
 NAN_Y = np.r_[np.nan, np.zeros(N // 2), np.ones(N - N // 2 - 1)]
 
 
@@ -119,7 +118,7 @@ def test_unsupported_is_refused_before_it_is_fitted(wrap):
         def fit(self, X, y):
             raise AssertionError("fitted")
 
-    with raises(TypeError, "unsupported estimator: Slow", "Supported are", "register"):
+    with raises(TypeError, "unsupported estimator: Slow", "Closest supported"):
         InfluenceExplainer(wrap(Slow())).fit(X, Y)
 
 
@@ -152,62 +151,39 @@ def test_singular_is_a_linear_algebra_error():
 
 
 # ---------------------------------------------------------------------- estimators and settings
+class Majority(ClassifierMixin, BaseEstimator):
+    def __init__(self, n_votes=2):
+        self.n_votes = n_votes
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
 @pytest.mark.parametrize(
     "model",
     [
-        RandomForestClassifier(n_estimators=2),
-        make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=2)),
-        GridSearchCV(RandomForestClassifier(), {"n_estimators": [2]}),
+        Majority(),
+        make_pipeline(StandardScaler(), Majority()),
+        GridSearchCV(Majority(), {"n_votes": [2]}),
     ],
     ids=["plain", "pipeline", "search"],
 )
 def test_unsupported_estimator(model):
     supported = ["LinearRegression", "LinearSVC", "LogisticRegression", "Ridge", "RidgeCV"]
-    words = ["got an unsupported estimator: RandomForestClassifier", "Supported are", *supported]
+    words = ["got an unsupported estimator: Majority", "Supported are", *supported]
     with raises(TypeError, *words, "pipelines", "searches", "skinfluence.as_objective.register"):
         InfluenceExplainer(model).fit(X, Y)
 
 
-def logistic_penalties():
-    """Every spelling of an L1 part that this scikit-learn has."""
-    smooth = {"max_iter": 10_000}
-    if "penalty" in LogisticRegression().get_params():
-        yield LogisticRegression(penalty="l1", solver="liblinear", **smooth)
-        yield LogisticRegression(penalty="elasticnet", l1_ratio=0.5, solver="saga", **smooth)
-    if SKLEARN >= (1, 8):
-        yield LogisticRegression(l1_ratio=1, solver="liblinear", **smooth)
-        yield LogisticRegression(l1_ratio=0.5, solver="saga", **smooth)
-
-
-@pytest.mark.filterwarnings("ignore:.*penalty.*")
-@pytest.mark.parametrize("model", list(logistic_penalties()), ids=repr)
-def test_l1_part(model):
-    words = ["LogisticRegression got a penalty with an L1 part", "smooth objective", "l1_ratio=0"]
-    with raises(ValueError, *words, "C=np.inf"):
-        InfluenceExplainer(model).fit(X, Y)
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_l1_part_chosen_by_cross_validation():
-    options = {} if SKLEARN >= (1, 8) else {"penalty": "elasticnet"}
-    model = LogisticRegressionCV(
-        l1_ratios=[0.5], solver="saga", max_iter=10_000, Cs=[1.0], cv=2, **options
-    )
-    with raises(ValueError, "LogisticRegressionCV got a penalty with an L1 part", "l1_ratio=0.5"):
-        InfluenceExplainer(model).fit(X, Y)
-
-
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(
-    "model, got",
-    [
-        (LinearSVC(multi_class="crammer_singer"), "multi_class='crammer_singer'"),
-        (LinearSVC(penalty="l1", dual=False), "penalty='l1'"),
-    ],
-)
-def test_linear_svc(model, got):
-    with raises(ValueError, "LinearSVC got", got, "penalty='l2' and multi_class='ovr'", "Refit"):
-        InfluenceExplainer(model).fit(X, Y)
+def test_linear_svc():
+    words = ["LinearSVC got", "multi_class='crammer_singer'", "multi_class='ovr'", "Refit"]
+    with raises(ValueError, *words):
+        InfluenceExplainer(LinearSVC(multi_class="crammer_singer")).fit(X, Y)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +192,8 @@ def test_linear_svc(model, got):
         LinearRegression(positive=True),
         Ridge(positive=True),
         RidgeClassifier(positive=True, solver="lbfgs"),
+        Lasso(positive=True),
+        ElasticNetCV(positive=True, cv=2),
     ],
     ids=repr,
 )

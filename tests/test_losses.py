@@ -9,19 +9,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.metrics import log_loss
 
 from skinfluence.losses import (
     BinomialLogLoss,
+    HalfSquaredError,
+    Huber,
+    IdentityTweedieLoss,
     Loss,
     MarginLoss,
+    ModifiedHuber,
+    PerOutput,
+    ScaledHuber,
     SmoothEpsilonInsensitive,
     SmoothHinge,
+    SoftLabelLogLoss,
     SoftmaxLogLoss,
     SquaredEpsilonInsensitive,
     SquaredError,
     SquaredHinge,
-    orthonormal_contrasts,
+    TweedieLoss,
 )
 
 N = 12
@@ -31,6 +37,11 @@ ARGUMENTS = {
     SmoothHinge: (0.3,),
     SmoothEpsilonInsensitive: (0.5, 0.3),
     SquaredEpsilonInsensitive: (0.5,),
+    Huber: (0.5,),
+    TweedieLoss: (1.5,),
+    IdentityTweedieLoss: (1.0,),
+    ScaledHuber: (1.2,),
+    PerOutput: ((HalfSquaredError(), Huber(0.5), SquaredError()),),
 }
 
 
@@ -57,11 +68,23 @@ def make(kind: type, n_outputs: int, *, absent: bool = False):
     if hasattr(loss, "n_classes"):
         n_outputs = loss.n_classes - 1
         y = rng.integers(loss.n_classes, size=N)
+    elif isinstance(loss, SoftLabelLogLoss):
+        y = rng.uniform(-1.0, 1.0, size=(N, n_outputs))
     elif isinstance(loss, MarginLoss):
         y = rng.choice([-1.0, 1.0], size=(N, n_outputs))
         y[::2, ::2] *= not absent
+    elif isinstance(loss, TweedieLoss):
+        y = rng.gamma(2.0, size=(N, n_outputs))
+        z = rng.standard_normal((N, n_outputs))
+        return loss, y, np.exp(z) if isinstance(loss, IdentityTweedieLoss) else z
+    elif isinstance(loss, ScaledHuber):
+        scales = rng.uniform(0.5, 1.5, size=N)
+        y, location = 1.5 * rng.standard_normal((2, N))
+        return loss, y[:, None], np.column_stack([location, scales])
     else:
         y = rng.standard_normal((N, n_outputs))
+    if isinstance(loss, PerOutput):
+        loss = loss.of_outputs(slice(0, n_outputs))
     return loss, y, 1.5 * rng.standard_normal((N, n_outputs))
 
 
@@ -71,7 +94,9 @@ def n_outputs(request):
 
 
 MADE = [(kind, False) for kind in CLASSES]
-MADE += [(kind, True) for kind in CLASSES if issubclass(kind, MarginLoss)]
+# A label that is as likely as not is no absent one.
+CERTAIN = [kind for kind in CLASSES if issubclass(kind, MarginLoss) and kind != SoftLabelLogLoss]
+MADE += [(kind, True) for kind in CERTAIN]
 
 
 @pytest.fixture(params=MADE, ids=lambda made: made[0].__name__ + ", absent" * made[1])
@@ -91,7 +116,8 @@ def differences(function, z, step=1e-5):
 
 
 def test_the_classes_are_found():
-    assert {SquaredError, BinomialLogLoss, SquaredHinge, *ARGUMENTS} <= set(CLASSES)
+    without = {SquaredError, HalfSquaredError, BinomialLogLoss, SquaredHinge, ModifiedHuber}
+    assert without | set(ARGUMENTS) <= set(CLASSES)
     assert MarginLoss not in CLASSES
 
 
@@ -188,7 +214,8 @@ def test_largest_eigenvalues_are_an_upper_bound(case):
 
 def test_values_stay_finite_far_out(case):
     loss, y, z = case
-    for scale in (1e3, 1e6):
+    # Further out the mean of a log link, exp(z), is no number.
+    for scale in (10, 100) if type(loss) is TweedieLoss else (1e3, 1e6):
         assert np.isfinite(loss.value(y, scale * z)).all()
         assert np.isfinite(loss.residual(y, scale * z)).all()
         assert np.isfinite(loss.curvature(y, scale * z).to_dense()).all()
@@ -222,77 +249,3 @@ def test_probabilities_and_their_gradients(case):
         expected = differences(lambda values, codes=codes: loss.probability(codes, values), z)
         gradient = loss.probability_gradient(codes, z)
         assert_allclose(gradient, expected, rtol=1e-6, atol=1e-10)
-
-
-def test_softmax_is_scikit_learns_log_loss_of_full_scores():
-    loss, y, z = make(SoftmaxLogLoss, 3)
-    scores = z @ loss.contrasts.T
-    shifted = scores + np.random.default_rng(4).standard_normal((N, 1))
-    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
-    by_row = [
-        log_loss(y[[i]], probabilities[[i]], labels=np.arange(loss.n_classes)) for i in range(N)
-    ]
-    assert_allclose(loss.value(y, z), by_row, rtol=1e-12)
-    for code in range(loss.n_classes):
-        assert_allclose(loss.probability(np.full(N, code), z), probabilities[:, code], rtol=1e-12)
-
-
-@pytest.mark.parametrize("n_classes", [2, 3, 10])
-def test_contrasts_are_orthonormal_and_sum_to_zero(n_classes):
-    contrasts = orthonormal_contrasts(n_classes)
-    assert contrasts.shape == (n_classes, n_classes - 1)
-    assert_allclose(contrasts.T @ contrasts, np.eye(n_classes - 1), atol=1e-15)
-    assert_allclose(contrasts.sum(axis=0), 0.0, atol=1e-15)
-
-
-def test_softmax_with_two_classes_is_the_binomial_loss():
-    loss = SoftmaxLogLoss(2)
-    z = np.random.default_rng(5).standard_normal((N, 1))
-    y = np.random.default_rng(6).integers(2, size=N)
-    difference = z @ (loss.contrasts[1] - loss.contrasts[0])[:, None]
-    signs = np.where(y == 1, 1.0, -1.0)[:, None]
-    assert_allclose(loss.value(y, z), BinomialLogLoss().value(signs, difference), rtol=1e-13)
-
-
-@pytest.mark.parametrize("temperature", [1.0, 0.1, 1e-3, 1e-6])
-def test_smooth_hinge_approaches_the_hinge(temperature):
-    margin = np.linspace(-2.0, 4.0, 601)
-    smooth, hinge = SmoothHinge(temperature).margin_value(margin), np.maximum(0.0, 1.0 - margin)
-    gap = smooth - hinge
-    assert (gap >= -1e-15).all()
-    assert gap.max() <= temperature * np.log(2) * (1 + 1e-12)
-    assert gap[np.argmin(np.abs(margin - 1.0))] == pytest.approx(temperature * np.log(2))
-    off_kink = np.abs(margin - 1.0) > 40 * temperature
-    slopes = SmoothHinge(temperature).margin_slope(margin)
-    assert_allclose(slopes[off_kink], np.where(margin[off_kink] < 1.0, -1.0, 0.0), atol=1e-15)
-
-
-def test_smooth_hinge_has_all_its_curvature_at_the_kink():
-    loss = SmoothHinge(0.01)
-    margin = np.linspace(0.0, 2.0, 200_001)
-    assert loss.margin_curvature(np.array([1.0]))[0] == pytest.approx(1 / 0.04)
-    total = loss.margin_curvature(margin).mean() * 2.0
-    assert total == pytest.approx(1.0, rel=1e-4)  # the slope rises from −1 to 0
-
-
-def test_residual_range_of_the_hinge():
-    loss = SmoothHinge(1e-3)
-    y = np.array([[1.0], [-1.0], [1.0], [-1.0]])
-    margin = np.array([[1.0], [1.0 + 5e-3], [0.5], [1.5]])
-    low, high = loss.residual_range(y, y * margin)
-    assert_allclose(low[:, 0], [-1.0, 0.0, -1.0, 0.0], atol=1e-12)
-    assert_allclose(high[:, 0], [0.0, 1.0, -1.0, 0.0], atol=1e-12)
-
-
-@pytest.mark.parametrize("kind", [BinomialLogLoss, SoftmaxLogLoss])
-def test_separates_only_where_every_row_is_on_its_side(kind):
-    loss, y, z = make(kind, 1)
-    assert not loss.separates(y, z)
-    # A step along the negative residual, made long enough, puts every row on its own side.
-    right = -100.0 * loss.residual(y, np.zeros_like(z))
-    assert loss.separates(y, right)
-    right[0] = 0.0
-    assert not loss.separates(y, right)
-    if isinstance(loss, MarginLoss):
-        y[0] = 0.0
-        assert loss.separates(y, right)

@@ -20,7 +20,8 @@ MAY_SEE = {
     "blocks": set(),
     "curvature": set(),
     "exceptions": set(),
-    "coding": {"curvature"},
+    "coding": {"curvature", "responses"},
+    "responses": {"curvature"},
     "weighting": {"curvature"},
     "losses": {"curvature"},
     "penalties": {"curvature"},
@@ -28,7 +29,8 @@ MAY_SEE = {
     "kernels": {"curvature"},
     "transformers": {"curvature", "kernels"},
     "targets": {"curvature", "losses"},
-    "operators": {"blocks", "curvature", "predictors"},
+    "functionals": {"blocks", "curvature"},
+    "operators": {"blocks", "curvature", "penalties", "predictors"},
     "solvers": {"blocks", "curvature", "exceptions", "operators", "predictors"},
     "objective": {
         "blocks", "coding", "curvature", "losses", "operators", "penalties", "predictors",
@@ -36,7 +38,12 @@ MAY_SEE = {
     },
     "adapters": {
         "coding", "curvature", "kernels", "losses", "objective", "penalties", "predictors",
-        "weighting",
+        "responses", "weighting",
+    },
+    "functional_readings": {"coding", "curvature", "functionals", "objective"},
+    "influential_sets": {
+        "curvature", "exchanges", "measuring", "objective", "refits", "removal", "reweighting",
+        "scenarios", "smoothing", "weighting",
     },
     "retraining": {"adapters", "curvature", "exceptions"},  # no formulas
     "datasets": set(),
@@ -213,7 +220,7 @@ SIGNATURES = {
     "refit_tol=1e-08, n_jobs=None, random_state=None, verbose=0)",
     "fit": "(self, X, y, sample_weight=None)",
     "influence": "(self, X_test, y_test=None, *, target='loss', kind='upweight', indices=None, "
-    "reduce=None)",
+    "reduce=None, normalize=None)",
     "self_influence": "(self, *, kind='upweight', indices=None)",
     "parameter_influence": "(self, *, kind='upweight', indices=None)",
     "perturbation_gradient": "(self, X_test, y_test=None, *, indices, reduce=None, space='raw')",
@@ -221,7 +228,7 @@ SIGNATURES = {
     "target='loss', kind='removal', reduce=None)",
     "label_flip_influence": "(self, X_test, y_test=None, *, target='loss', kind='removal', "
     "indices=None, reduce=None)",
-    "explain": "(self, X_test, y_test=None, *, k=10, kind='removal')",
+    "explain": "(self, X_test, y_test=None, *, k=10, kind='removal', normalize=None)",
     "group_influence": "(self, groups, X_test, y_test=None, *, target='loss', kind='removal')",
     "reweight": "(self, sample_weight, X_test, *, kind='removal')",
     "loo_decision_function": "(self, *, kind='removal')",
@@ -229,8 +236,11 @@ SIGNATURES = {
     "loo_predict": "(self, *, kind='removal')",
     "loo_score": "(self, scoring=None, *, kind='removal')",
     "cross_val_decision": "(self, cv=None, *, groups=None, kind='removal')",
+    "functional_influence": "(self, X, y, functional, *, kind='upweight', indices=None)",
+    "most_influential_set": "(self, functional, k, *, X=None, y=None)",
     "verify": "(self, X_test, y_test=None, *, target='loss', kind='removal', n_rows=20, "
     "strategy='top', preprocessing='refit', n_jobs=None)",
+    "support_changes": "(self, *, kind='removal', indices=None)",
     "diagnostics": "(self, *, dfbetas=False)",
     "effective_dof": "(self)",
 }
