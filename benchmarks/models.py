@@ -94,7 +94,8 @@ def held(explainer) -> str:
     objective = explainer._fitted
     smoothed = "the smoothing of kinks" if objective.loss.smoothed else ""
     said = objective.held.split(":")[0].split(";")[0]
-    return "; ".join(part for part in (said, smoothed) if part) or "–"
+    steps = "the steps before it" if explainer._transformers and not said else ""
+    return "; ".join(part for part in (said, steps, smoothed) if part) or "–"
 
 
 def main() -> None:

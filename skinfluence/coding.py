@@ -279,7 +279,7 @@ class LabelColumns(RealTargets):
         ValueError
             For labels that the model has not been fitted on, or another number of columns.
         """
-        labels = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
+        labels = np.asarray(y)
         if labels.ndim != 2 or labels.shape[1] != self.n_outputs:
             raise ValueError(
                 f"{name} has shape {labels.shape}, but the model was fitted on {self.n_outputs} "

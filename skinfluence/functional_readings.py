@@ -94,15 +94,16 @@ class ModelReadings(Readings):
 
     def require_classes(self) -> None:
         """Refuse regressors, and several labels of each row."""
-        self._refuse_labels()
+        self.require_one_label()
         super().require_classes()
 
     def require_targets(self) -> None:
         """Refuse classifiers, also of several labels of each row."""
-        self._refuse_labels()
+        self.require_one_label()
         super().require_targets()
 
-    def _refuse_labels(self) -> None:
+    def require_one_label(self) -> None:
+        """Refuse several labels of each row."""
         if isinstance(self._objective.coding, LabelColumns):
             raise TypeError(
                 f"functionals.{self.name} got {self._truth.model} with several labels of each row; "
@@ -139,7 +140,7 @@ class ModelReadings(Readings):
     @property
     def has_probabilities(self) -> bool:
         """Whether the loss has."""
-        return self._objective.loss.has_probabilities
+        return self._objective.has_probabilities
 
     @cached_property
     def probabilities(self) -> Array:

@@ -88,7 +88,7 @@ class HeldOutAnswers(ReweightingAnswers):
         (150, 3)
         """
         check_is_fitted(self)
-        if not self.objective_.loss.has_probabilities:
+        if not self.objective_.has_probabilities:
             raise ValueError(
                 f"{WHO}.loo_predict_proba got {type(self._model).__name__}, whose probabilities "
                 "are no part of the objective that it minimises: they are fitted afterwards. Use "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
@@ -78,6 +79,10 @@ def check_targets(y: Any, n_rows: int, name: str) -> Array:
     if y is None:
         raise ValueError(
             f"{WHO} got {name}=None; requires y to be passed, but the target y is None."
+        )
+    if sparse.issparse(y):
+        raise TypeError(
+            f"{WHO} got {name} as a sparse matrix; needed is an array. Pass {name}.toarray()."
         )
     targets = np.asarray(y)
     if targets.shape[:1] != (n_rows,):

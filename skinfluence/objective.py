@@ -116,6 +116,11 @@ class Objective:
         return self.linear_map.n_parameters
 
     @property
+    def has_probabilities(self) -> bool:
+        """Whether decision values tell class probabilities; those of pairs of classes don't."""
+        return self.loss.has_probabilities and getattr(self.coding, "layout", None) != "pairs"
+
+    @property
     def measured_loss(self) -> Loss | MeasuredLoss:
         """The loss that is asked about: the estimator's own, in the unit of y."""
         measure = getattr(self.coding, "measure", None)

@@ -148,6 +148,6 @@ def _prediction(objective: Objective, y: Any) -> Target:
             )
         return PredictionTarget(objective)
     codes = objective.coding.codes(y, "y_test")
-    if objective.loss.has_probabilities:
+    if objective.has_probabilities:
         return ProbabilityTarget(objective.loss, codes)
     return DecisionTarget(objective.coding.output_weights(codes, n_outputs))

@@ -49,6 +49,8 @@ class MoveNorms:
 
     def of(self, changes: Array) -> Array:
         """Norms of changes of the parameters (p, m): (m,)."""
+        if self.norm == "theta":
+            changes = self.objective.linear_map.shown(changes)
         bent = changes if self.norm == "theta" else self._bend(changes)
         squares = self.objective.linear_map.inner(bent, changes)
         with np.errstate(invalid="ignore"):  # rows that leave nothing determined are NaN

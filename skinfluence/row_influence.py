@@ -56,7 +56,8 @@ class InfluenceAnswers(Answers):
             intercept); "loss" by (d_iᵀ H d_i)^½ with "upweight" and (Δθ_iᵀ ∇²J Δθ_i)^½ otherwise,
             ∇²J = n H at the fitted parameters, with damping; its unit is that of √J. A relative
             effect by removal is, to first order, −1 times ("loss": −1/√n times) that of
-            upweighting. 0 for rows that move the parameters by less than their last digit.
+            upweighting, but for penalties against a mean, which a removal changes too. 0 for
+            rows that move the parameters by less than their last digit.
 
         Returns
         -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .curvature import Array
 from .functional_answers import FunctionalAnswers
-from .functionals import as_functional
+from .functionals import Functional, as_functional, coefficient, equalized_odds, prediction
 from .influential_sets import InfluentialSet, Search, find_set
 from .inputs import WHO
 from .retraining import LeaveOneOut, take_columns, take_rows
@@ -60,6 +61,8 @@ class SetAnswers(FunctionalAnswers):
         Greedy: there may be a smaller set, of rows that do little until others are gone. No set
         takes all rows of a class. Pipelines are refitted as a whole; hyper-parameters are held.
         A coefficient under an L1 penalty often ends at 0 instead of past it, which is no flip.
+        In a pipeline a coefficient is that of the feature of its name; one whose feature a step
+        drops is 0, and components may turn or swap.
         Metrics that are step functions go by smoothed ones for which row is next: the search is
         done with steps of 1, 5, 10 and 25 times the functional's ``temperature``, and the smallest
         set is kept.
@@ -84,7 +87,10 @@ class SetAnswers(FunctionalAnswers):
                 f"{WHO}.most_influential_set got k={k!r} with {n} training rows; needed is a "
                 f"whole number from 1 to {n - 1}."
             )
-        asked = as_functional(functional)
+        asked = self._with_a_sign(as_functional(functional))
+        if y is None and isinstance(asked, prediction) and self.objective_.coding.is_classification:
+            # The class that is predicted now, not the one that each refit would predict.
+            y = self.estimator_.predict(X)
         measure = self._measure(asked, X, y)
         before = measure.at(self._fitted)
         if before == 0.0:
@@ -111,9 +117,26 @@ class SetAnswers(FunctionalAnswers):
             k=int(k),
         )
 
+    def _with_a_sign(self, asked: Functional) -> Functional:
+        """Refuse what is never negative, and a sign that changes by another number's turn."""
+        likely = self.objective_.coding.is_classification and self.objective_.has_probabilities
+        if not asked.signed or (isinstance(asked, prediction) and likely):
+            raise ValueError(
+                f"{WHO}.most_influential_set got {asked.name}, which is never negative: it has no "
+                "sign to flip. Pass a gap, a coefficient, or a function of your own that returns "
+                "a difference, such as the metric less a threshold, and its gradient."
+            )
+        if isinstance(asked, equalized_odds):
+            raise ValueError(
+                f"{WHO}.most_influential_set got equalized_odds, the larger of two gaps: its sign "
+                "changes when the other one becomes larger. Ask for one of them, such as "
+                "equal_opportunity(sensitive)."
+            )
+        return asked
+
     def _number_without(self, functional: Any, rows: list[int], X: Any, y: Any) -> float:
         """Of the estimator, really fitted again without some rows."""
-        seen = self.objective_.linear_map.X
+        seen = self.objective_.linear_map.full_X
         refits = LeaveOneOut.of(
             self.estimator_, seen, self._training_X, self._training_y, None, None, "predict"
         )
@@ -125,6 +148,14 @@ class SetAnswers(FunctionalAnswers):
             X = None if X is None else take_columns(X, kept)
         again = clone(self).set_params(estimator=refits.estimator, prefit=False)
         again.fit(training, take_rows(refits.y, kept), sample_weight=weights)
+        if isinstance(functional, coefficient) and self._transformers:
+            # Steps that choose features may choose others: then its position is another's, and
+            # what is dropped has no coefficient.
+            names = self.model_feature_names_
+            name = str(names[functional.position(names, len(names))])
+            if name not in again.model_feature_names_:
+                return 0.0
+            functional = replace(functional, feature=name)
         return float(again._measure(functional, X, y).at(again._fitted))
 
     def _row_names(self, rows: list[int]) -> tuple[Any, ...]:

@@ -31,8 +31,8 @@ class Model:
         means for it.
     plain : callable
         From a fitted model to the unfitted one that has its hyper-parameters.
-    csr, sample_weight, class_weight : bool
-        Whether it takes them.
+    csr, sample_weight, class_weight, balanced : bool
+        Whether it takes them, and class weights also by the classes' counts.
     on_csr : dict
         Settings that sparse X needs.
     stationary : float
@@ -55,6 +55,7 @@ class Model:
     csr: bool = True
     sample_weight: bool = True
     class_weight: bool = False
+    balanced: bool = True
     on_csr: dict[str, Any] = field(default_factory=dict)
     stationary: float = 1e-5
     exact: float = 1e-6
@@ -71,6 +72,7 @@ class Model:
             if (self.csr or not setting.csr)
             and (self.sample_weight or not setting.sample_weight)
             and (self.class_weight or setting.class_weight is None)
+            and (self.balanced or setting.class_weight != "balanced")
         ]
 
     def prepare(self, setting: Setting) -> Any:
@@ -78,12 +80,14 @@ class Model:
         estimator = clone(self.estimator)
         if setting.csr:
             estimator.set_params(**self.on_csr)
-        if setting.class_weight == "given":
-            classes = range(3 if self.data == "three classes" else 2)
-            estimator.set_params(class_weight={k: CLASS_WEIGHT[k] for k in classes})
-        elif setting.class_weight is not None:
-            estimator.set_params(class_weight=setting.class_weight)
-        return estimator
+        if setting.class_weight is None:
+            return estimator
+        inside = "estimator__class_weight" in estimator.get_params()
+        class_weight: Any = setting.class_weight
+        if class_weight == "given":
+            classes = range(3 if self.data == "three classes" and not inside else 2)
+            class_weight = {k: CLASS_WEIGHT[k] for k in classes}
+        return estimator.set_params(**{"estimator__" * inside + "class_weight": class_weight})
 
     def rows(self, setting: Setting) -> Data:
         return setting.prepare(make_data(self.data, self.n, self.d))

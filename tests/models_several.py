@@ -123,6 +123,7 @@ def frozen(estimator: Any, data: str) -> Any:
 
 SQUARED = {"loss": squared_error, "exact": 1e-8}
 ROUTED = {"sample_weight": False}  # by metadata routing alone: see test_several
+WEIGHED = {**ROUTED, "class_weight": True, "balanced": False}  # given to the models inside
 TRANSFORMED = {**SQUARED, "data": "regression", "plain": transformation_held}
 MODELS = [
     Model(
@@ -130,14 +131,14 @@ MODELS = [
         OneVsRestClassifier(LOGISTIC),
         "three classes",
         log_loss_one_vs_rest,
-        **ROUTED,
+        **WEIGHED,
     ),
     Model(
         "OneVsRestClassifier, two classes",
         OneVsRestClassifier(LOGISTIC),
         "binary",
         log_loss_one_vs_rest,
-        **ROUTED,
+        **WEIGHED,
     ),
     Model(
         "OneVsRestClassifier, L1",
@@ -167,7 +168,7 @@ MODELS = [
         OneVsOneClassifier(LOGISTIC),
         "three classes",
         of_pairs(lambda m: np.logaddexp(0.0, -m)),
-        **ROUTED,
+        **WEIGHED,
     ),
     Model(
         "OneVsOneClassifier, SVC",
@@ -176,7 +177,7 @@ MODELS = [
         of_pairs(lambda m: np.maximum(0.0, 1.0 - m) ** 2),
         follows=0.996,
         slope=0.06,
-        **ROUTED,
+        **WEIGHED,
     ),
     Model("MultiOutputClassifier", MultiOutputClassifier(LOGISTIC), "labels", log_loss_of_labels),
     Model(
@@ -209,7 +210,7 @@ MODELS = [
         ),
         "regression",
         squared_error,
-        csr=False,
+        on_csr={"a__tol": 1e-14, "b": Ridge(0.5, tol=1e-14)},
     ),
     Model(
         "StackingRegressor, prefit",
@@ -218,12 +219,11 @@ MODELS = [
                 ("tree", frozen(DecisionTreeRegressor(max_depth=3), "regression")),
                 ("ridge", frozen(Ridge(), "regression")),
             ],
-            Ridge(0.5),
+            Ridge(0.5, tol=1e-14),
             cv="prefit",
             passthrough=True,
         ),
         "regression",
-        csr=False,
         **SQUARED,
     ),
     Model(

@@ -72,7 +72,7 @@ def regressor(loss: str, **options: Any) -> SGDRegressor:
 
 
 MODELS = [
-    row(classifier("log_loss"), "binary", log_loss_one_vs_rest),
+    row(classifier("log_loss"), "binary", log_loss_one_vs_rest, class_weight=True),
     row(
         classifier("modified_huber"),
         "three classes",
@@ -81,7 +81,7 @@ MODELS = [
         class_weight=True,
         slope=0.05,
     ),
-    row(classifier("squared_hinge"), "binary", squared_hinge, NO_INTERCEPT),
+    row(classifier("squared_hinge"), "binary", squared_hinge, NO_INTERCEPT, class_weight=True),
     row(classifier("hinge"), "binary", hinge, NO_INTERCEPT, **AT_KINKS),
     row(regressor("squared_error", average=False), "regression", half_squared_error),
     row(regressor("huber", epsilon=1.0), "regression", huber, NO_INTERCEPT),

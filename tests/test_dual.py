@@ -120,7 +120,7 @@ def test_damping_takes_the_place_of_a_penalty():
     ]
     got, expected = (each.influence(data.X_test, data.y_test) for each in both)
     same(got, expected)
-    with raises(ValueError, "solver='dual'", "without a penalty", "all but the intercept"):
+    with raises(ValueError, "solver='dual'", "without an L2 penalty", "all but the intercept"):
         tall = wide().X[:, :3]
         InfluenceExplainer(LinearRegression(), solver="dual").fit(tall, data.y)
 

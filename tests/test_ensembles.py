@@ -268,7 +268,7 @@ def test_votes_of_classifiers(voting):
 @pytest.mark.parametrize("cv", [None, 3])
 @pytest.mark.parametrize("kind", [StackingRegressor, StackingClassifier])
 def test_stacks_that_fit_their_members_are_refused_before_the_fit(kind, cv):
-    with raises(TypeError, f"got {kind.__name__} with cv={cv}", "(cv='prefit') over fitted models"):
+    with raises(TypeError, f"got {kind.__name__} with cv={cv}", "(cv='prefit') over Froz"):
         InfluenceExplainer(kind([("a", RIDGE)], cv=cv)).fit(None, None)
     fitted = StackingRegressor([("a", Ridge())]).fit(REAL.X, REAL.y)
     with raises(TypeError, "got StackingRegressor with cv=None", "Closest supported"):

@@ -262,8 +262,14 @@ def test_errors_say_what_is_needed():
     twice = X[np.repeat(np.arange(20), 2)]
     with raises(ValueError, "got demographic_parity, which is exactly 0", "no sign to flip"):
         explainer.most_influential_set(functionals.demographic_parity(same), 3, X=twice)
-    with raises(ValueError, "X=None for the functional 'accuracy'"):
-        explainer.most_influential_set("accuracy", 3)
+    gap = functionals.demographic_parity(same)
+    with raises(ValueError, "X=None for the functional 'demographic_parity'"):
+        explainer.most_influential_set(gap, 3)
+    for never_negative in ("accuracy", "brier_score", "roc_auc", functionals.prediction(0)):
+        with raises(ValueError, "never negative", "no sign to flip", "a difference"):
+            explainer.most_influential_set(never_negative, 3, X=X, y=Y)
+    with raises(ValueError, "equalized_odds, the larger of two gaps", "equal_opportunity"):
+        explainer.most_influential_set(functionals.equalized_odds(same), 3, X=X, y=Y)
     with raises(ValueError, "The functional 'broken' returned nan"):
         explain(Ridge(), X, TARGETS).most_influential_set(broken, 3, X=X)
 

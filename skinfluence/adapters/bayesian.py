@@ -47,7 +47,13 @@ def _relevance(
     estimator: Any, X: Any, y: Any, sample_weight: Array | None = None, *, smoothing: float = 1e-3
 ) -> Objective:
     check_is_fitted(estimator)
-    precisions = relative_precisions(estimator)
+    return _at_precisions(estimator, relative_precisions(estimator), X, y, sample_weight)
+
+
+def _at_precisions(
+    estimator: Any, precisions: Array, X: Any, y: Any, sample_weight: Array | None
+) -> Objective:
+    """Ω = Σ_j λ_j/α w_j² on the features whose λ_j is finite."""
     relevant = np.flatnonzero(np.isfinite(precisions))
     objective = linear_objective(
         estimator,
@@ -82,12 +88,21 @@ class RidgeOfPrecisions(RegressorMixin, BaseEstimator):
         self.scale_ = 1.0 / np.sqrt(np.asarray(self.precisions))
         self.ridge_ = Ridge(1.0, fit_intercept=self.fit_intercept, solver="svd")
         self.ridge_.fit(X * self.scale_, y)
+        self.coef_, self.intercept_ = self.ridge_.coef_ * self.scale_, self.ridge_.intercept_
         return self
 
     def predict(self, X: Any) -> Array:
         """(n,)."""
         check_is_fitted(self)
         return np.asarray(self.ridge_.predict(validate_data(self, X, reset=False) * self.scale_))
+
+
+@as_objective.register(RidgeOfPrecisions)
+def _held_precisions(
+    estimator: Any, X: Any, y: Any, sample_weight: Array | None = None, *, smoothing: float = 1e-3
+) -> Objective:
+    check_is_fitted(estimator)
+    return _at_precisions(estimator, np.asarray(estimator.precisions), X, y, sample_weight)
 
 
 @same_hyperparameters.register(ARDRegression)

@@ -140,8 +140,8 @@ def _require_prefit(estimator: Any) -> None:
         raise TypeError(
             f"InfluenceExplainer got {name} with cv={estimator.cv!r}: its final_estimator_ is "
             "fitted on predictions of models without the row that are not kept, so that what it "
-            f"has seen can't be made again. Closest supported: {name}(cv='prefit') over fitted "
-            "models, or its final_estimator_ on predictions of your own."
+            f"has seen can't be made again. Closest supported: {name}(cv='prefit') over "
+            "FrozenEstimator(fitted_model), or its final_estimator_ on predictions of your own."
         )
 
 

@@ -105,7 +105,7 @@ def _fitted_anew(explainer: Any, fitted: Any, X: Any, seen: Any) -> Any:
 
 def _probabilities(estimator: Any, X: Any, labels: Any) -> Array:
     """Of each row's label, NaN without ``predict_proba``."""
-    if not hasattr(estimator, "predict_proba"):
+    if not hasattr(estimator, "predict_proba") or np.ndim(labels) > 1:
         return np.full(len(labels), np.nan)
     classes = list(estimator.classes_)
     columns = [classes.index(label) for label in labels]

@@ -121,7 +121,7 @@ class History:
             self.codes.append(shown[:, 0] if single else shown)
             return values
         codes = victims.codes(objective)
-        known = objective.loss.has_probabilities
+        known = objective.has_probabilities
         self.probabilities.append(objective.loss.probability(codes, values) if known else unknown)
         self.decisions.append(margins(objective, values, codes)[0])
         self.codes.append(predicted_codes(objective, values))

@@ -25,6 +25,7 @@ class mean_loss(Functional):
     """
 
     sample_weight: Any = field(default=None, repr=False)
+    signed = False
 
     def value(self, readings: Readings) -> Array:
         """(m,)."""
@@ -53,6 +54,7 @@ class accuracy(Stepped):
 
     temperature: float = 0.02
     sample_weight: Any = field(default=None, repr=False)
+    signed = False
 
     def value(self, readings: Readings) -> Array:
         """(m,)."""
@@ -90,6 +92,7 @@ class brier_score(Functional):
     """
 
     sample_weight: Any = field(default=None, repr=False)
+    signed = False
 
     def value(self, readings: Readings) -> Array:
         """(m,)."""
@@ -175,6 +178,7 @@ class calibration_error(Stepped):
     n_bins: int = 10
     temperature: float = 0.05
     sample_weight: Any = field(default=None, repr=False)
+    signed = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.n_bins, (int, np.integer)) or self.n_bins < 1:

@@ -49,6 +49,8 @@ class Functional(ABC):
 
     # Whether it asks for the rows' y.
     needs_y: ClassVar[bool] = True
+    # Whether it can be negative.
+    signed: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

@@ -101,6 +101,12 @@ class _Gap(Stepped):
     def _second(self, n_rows: int) -> tuple[Array, list[Any]]:
         """Which rows are of the second group, (n,), and the groups' labels."""
         groups = np.asarray(self.sensitive)
+        missing = [name for name in groups.reshape(-1).tolist() if name is None or name != name]
+        if missing:
+            raise ValueError(
+                f"functionals.{self.name} got sensitive with {len(missing)} missing labels; every "
+                "row needs a group. Evaluate it on rows that have one."
+            )
         if groups.shape != (n_rows,):
             raise ValueError(
                 f"functionals.{self.name} got sensitive of shape {groups.shape}; needed is one "

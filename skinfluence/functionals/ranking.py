@@ -32,6 +32,7 @@ class _Ranking(Stepped):
 
     temperature: float = 0.02
     sample_weight: Any = field(default=None, repr=False)
+    signed = False
 
     def value(self, readings: Readings) -> Array:
         """(m,)."""

@@ -97,6 +97,15 @@ class Readings(ABC):
         return len(self.shown)
 
     # ------------------------------------------------------------------------------------ words
+    def require_one_label(self) -> None:
+        """Refuse several labels of each row; decision values alone don't tell.
+
+        Raises
+        ------
+        TypeError
+        """
+        return
+
     def require_classes(self) -> None:
         """Refuse regressors.
 

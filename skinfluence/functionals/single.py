@@ -52,6 +52,7 @@ class prediction(Functional):
                 f"functionals.prediction got row={self.row!r} with {n_rows} rows; needed is the "
                 f"position of one of them, 0 to {n_rows - 1}."
             )
+        readings.require_one_label()
         if not readings.is_classification:
             return "shown", self._of_output(readings.shown.shape[1])
         code = readings.codes[self.row]

@@ -12,6 +12,8 @@ from .sigmoid import sigmoid, sigmoid_slope, softplus
 class SoftLabelLogLoss(BinomialLogLoss):
     """ℓ = Σ_k t_k log(1 + exp(−z_k)) + (1 − t_k) log(1 + exp(z_k)), for y = 2t − 1 in [−1, 1]."""
 
+    unit = "log-loss at Platt's targets (nats)"
+
     def value(self, y: Array, decision_values: Array) -> Array:
         """(n,)."""
         positive, negative = softplus(-decision_values), softplus(decision_values)

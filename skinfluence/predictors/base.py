@@ -132,6 +132,10 @@ class LinearMap(ABC):
     def input_vjp(self, parameters: Any, cotangents: Array) -> Array:
         """Gradient of Σ_k cotangent_k z_k with respect to each row's features, (n, d)."""
 
+    def shown(self, directions: Array) -> Array:
+        """Directions (p, m) as the estimator's coefficients have them."""
+        return directions
+
     def scores(self, directions: Any, residuals: Array) -> Array:
         """Σ_k jvp(V)_ik r_ik for every row: (m, n), the inner products with all row gradients."""
         values = self.jvp(directions)

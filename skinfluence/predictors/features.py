@@ -139,6 +139,10 @@ class FeatureMap(LinearMap):
         by_input = self._entering(directions).reshape(self.n_inputs, self.n_outputs, -1)
         return np.einsum("iq,qki->ik", self.inputs(), by_input)
 
+    def shown(self, directions: Array) -> Array:
+        """(p, m) → (p, m), centred over the outputs where only differences enter."""
+        return self._entering(directions)
+
     def inner(self, gradients: Array, directions: Array) -> Array:
         """(p, m) and (p, m) → (m,)."""
         return np.einsum("pm,pm->m", gradients, directions)

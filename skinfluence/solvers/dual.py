@@ -60,9 +60,9 @@ class Dual(Solver):
             )
         if not operator.has_dual:
             raise ValueError(
-                "InfluenceExplainer got solver='dual' for coefficients without a penalty; needed "
-                "is one on all but the intercept. Add it to the estimator (a finite C or "
-                "alpha > 0), pass damping, or use solver='cholesky'."
+                "InfluenceExplainer got solver='dual' for coefficients without an L2 penalty; "
+                "needed is one on all but the intercept. Add it to the estimator (a finite C, "
+                "alpha > 0, l1_ratio < 1), pass damping, or use solver='cholesky'."
             )
         return DualInverse(operator)
 
