@@ -55,7 +55,7 @@ def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Mo
         leaves = leaves_support(removal.objective, block, moves)
         leaving += columns[leaves].tolist()
         yield columns, moves
-    warn_of_support(leaving, what)
+    warn_of_support(leaving, what, reweighting.verb)
     if undetermined:
         warn_user(
             f"{len(undetermined)} {what} leave the model undetermined (for example "

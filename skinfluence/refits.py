@@ -170,7 +170,7 @@ class Refits:
         for first in range(0, len(every), width):
             chosen = every[first : first + width]
             tasks.append((chosen, self._column_block(reweighting.take(chosen))))
-        yield from self._solve(tasks, every, what)
+        yield from self._solve(tasks, every, what, reweighting.verb)
 
     def _column_block(self, reweighting: Reweighting) -> Callable[[], ColumnBlock]:
         def make() -> ColumnBlock:

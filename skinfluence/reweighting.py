@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -36,6 +36,8 @@ class Reweighting(ABC):
     """
 
     objective: Objective
+    # What messages say happens to a column's rows or weights.
+    verb: ClassVar[str] = "left out"
 
     @property
     @abstractmethod
@@ -232,6 +234,7 @@ class NewWeights(Reweighting):
     """
 
     sample_weights: Array
+    verb = "used"
 
     @property
     def n_columns(self) -> int:

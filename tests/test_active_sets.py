@@ -197,7 +197,9 @@ def test_groups_and_new_weights_that_change_the_support(case, kind):
     told = exactly if kind == "refit" else r"\d groups \(for example .*\)"
     with pytest.warns(RuntimeWarning, match=told + " would change the support"):
         explainer.group_influence(groups, *test, kind=kind)
-    with pytest.warns(RuntimeWarning, match="sets of weights .* would change the support"):
+    with pytest.warns(
+        RuntimeWarning, match="sets of weights .* would change the support if they were used"
+    ):
         explainer.reweight(weights, data.X_test, kind=kind)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

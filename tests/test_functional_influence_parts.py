@@ -25,6 +25,7 @@ from sklearn.svm import SVC
 from third_party import MeanPseudoHuberRegressor
 
 from skinfluence import CG, InfluenceExplainer, functionals
+from skinfluence.solvers.cholesky import CholeskyInverse
 
 EVERY = ["Ridge", "Ridge, 3 outputs", "LinearSVC, 3 classes", "LinearSVC, hinge"]
 EVERY += ["LogisticRegression, newton-cholesky, 3 classes", "RidgeClassifier, 3 classes"]
@@ -105,6 +106,29 @@ def test_removal_is_the_gradient_times_newton_moves(number):
     shown_moves = explainer.objective_.shown(moves.transpose(0, 2, 1))
     expected = np.einsum("nc,ncm->m", weights.reshape(len(weights), -1), shown_moves)
     assert_allclose(got, expected, rtol=0, atol=1e-8 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_solve_however_many_rows(weighted, monkeypatch):
+    """One right-hand side, to first order as by a Newton step, for all rows and all test rows."""
+    data = make_data("binary", 200, n_test=N_TEST)
+    weights = data.sample_weight if weighted else None
+    explainer = InfluenceExplainer(LogisticRegression(), solver="cholesky")
+    explainer.fit(data.X, data.y, sample_weight=weights)
+    explainer.self_influence(kind="removal")  # the rows' own steps, which every question shares
+    solved = []
+    solve = CholeskyInverse.solve
+
+    def counted(inverse, right_hand_sides):
+        solved.append(right_hand_sides.shape[1])
+        return solve(inverse, right_hand_sides)
+
+    monkeypatch.setattr(CholeskyInverse, "solve", counted)
+    for kind in ("upweight", "removal"):
+        solved.clear()
+        effects = explainer.functional_influence(data.X_test, data.y_test, "roc_auc", kind=kind)
+        assert effects.shape == (200,)
+        assert solved == [1]
 
 
 def test_gradients_go_through_every_model():
