@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -101,25 +102,32 @@ class _Gap(Stepped):
     def _second(self, n_rows: int) -> tuple[Array, list[Any]]:
         """Which rows are of the second group, (n,), and the groups' labels."""
         groups = np.asarray(self.sensitive)
-        missing = [name for name in groups.reshape(-1).tolist() if name is None or name != name]
-        if missing:
-            raise ValueError(
-                f"functionals.{self.name} got sensitive with {len(missing)} missing labels; every "
-                "row needs a group. Evaluate it on rows that have one."
-            )
         if groups.shape != (n_rows,):
             raise ValueError(
                 f"functionals.{self.name} got sensitive of shape {groups.shape}; needed is one "
                 f"label for each of the {n_rows} rows that it is evaluated on."
             )
-        names = sorted(set(groups.tolist()), key=lambda name: (str(type(name)), name))
-        if len(names) != 2:
+        return groups == self._labels[1], self._labels
+
+    @cached_property
+    def _labels(self) -> list[Any]:
+        """Of the two groups, in order."""
+        given = np.asarray(self.sensitive).tolist()
+        found = set(given)
+        if any(label is None or label != label for label in found):
+            missing = sum(label is None or label != label for label in given)
             raise ValueError(
-                f"functionals.{self.name} got sensitive with {len(names)} groups, {names[:10]}; a "
-                "gap with a sign is between 2. Compare one with all others: pass sensitive == "
+                f"functionals.{self.name} got sensitive with {missing} missing labels; every "
+                "row needs a group. Evaluate it on rows that have one."
+            )
+        labels = sorted(found, key=lambda label: (str(type(label)), label))
+        if len(labels) != 2:
+            raise ValueError(
+                f"functionals.{self.name} got sensitive with {len(labels)} groups, {labels[:10]}; "
+                "a gap with a sign is between 2. Compare one with all others: pass sensitive == "
                 "group."
             )
-        return groups == names[1], names
+        return labels
 
 
 @dataclass(frozen=True, eq=False)
