@@ -9,6 +9,7 @@ from .agreement import Verification
 from .exceptions import NotStationaryWarning, SingularHessianError
 from .explainer import InfluenceExplainer
 from .explanation import Explanation
+from .hidden_activations import HiddenActivations
 from .solvers import CG, Cholesky, Dual, LiSSA
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "Cholesky",
     "Dual",
     "Explanation",
+    "HiddenActivations",
     "InfluenceExplainer",
     "LiSSA",
     "NotStationaryWarning",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from . import effects
 from .curvature import Array
-from .inputs import check_indices, model_rows
+from .inputs import WHO, check_indices, model_rows
 from .objective import Objective
 from .questions import Changes, Question, pose_question
 from .refits import Refits
@@ -56,7 +57,18 @@ class Answers:
         return kind == "removal" and not self.objective_.loss.kinked
 
     def _exact(self) -> Refits:
-        """Refits, from the estimator's own optimum; found when first asked for."""
+        """Refits, from the estimator's own optimum; found when first asked for.
+
+        Raises
+        ------
+        TypeError
+            For networks.
+        """
+        self._require_optimum(
+            "kind='refit'",
+            "Use kind='removal', one Newton step from its parameters; verify() really trains it on "
+            "from there without each of some rows.",
+        )
         if self._refits is None:
             solver, context = self._solver, self._solver_context
             found = self.objective_, self.solver_
@@ -64,6 +76,20 @@ class Answers:
                 found = sharp_optimum(self._fitted, self.objective_, solver, context)
             self._refits = Refits(*found, solver, context, self.refit_tol)
         return self._refits
+
+    def _require_optimum(self, got: str, instead: str) -> None:
+        """Refuse networks, and what is not fitted.
+
+        Raises
+        ------
+        TypeError, sklearn.exceptions.NotFittedError
+        """
+        check_is_fitted(self)
+        if self.objective_.linear_map.tangent:
+            raise TypeError(
+                f"{WHO} got {got} for {type(self._model).__name__}: a network has no one optimum "
+                f"that it would be refitted to without a row. {instead}"
+            )
 
     def _rows(self, indices: Any, name: str = "indices") -> Array:
         rows = check_indices(indices, self.objective_.n_rows, name)

@@ -30,6 +30,7 @@ class Curvature(Protocol):
     def to_dense(self) -> Array: ...
     def scaled(self, weights: Array) -> Curvature: ...
     def take(self, rows: Any) -> Curvature: ...
+    def coupled(self) -> Curvature: ...
     def largest_eigenvalues(self) -> Array: ...
 
 
@@ -72,6 +73,10 @@ class DiagonalCurvature:
         """The curvature of some rows."""
         return replace(self, weights=self.weights[rows])
 
+    def coupled(self) -> DiagonalCurvature:
+        """The same where outputs share parameters, so that the Hessian couples them."""
+        return replace(self, separable=False)
+
     def largest_eigenvalues(self) -> Array:
         """(n,), exact."""
         return np.asarray(self.weights.max(axis=1))
@@ -111,6 +116,10 @@ class CoupledCurvature:
         """The curvature of some rows."""
         return CoupledCurvature(self.matrices[rows])
 
+    def coupled(self) -> CoupledCurvature:
+        """It is."""
+        return self
+
     def largest_eigenvalues(self) -> Array:
         """(n,), an upper bound: the trace."""
         return np.asarray(np.trace(self.matrices, axis1=1, axis2=2))
@@ -143,11 +152,11 @@ class SoftmaxCurvature:
         dtype = directions.dtype
         contrasts = self.contrasts.astype(dtype, copy=False)
         probabilities = self.probabilities.astype(dtype, copy=False)
-        per_class = np.matmul(contrasts, directions)
-        mean = np.matmul(probabilities[:, None, :], per_class)
-        per_class -= mean
+        of_classes = len(contrasts) == self.n_outputs  # Q = I
+        per_class = directions if of_classes else np.matmul(contrasts, directions)
+        per_class = per_class - np.einsum("nc,ncm->nm", probabilities, per_class)[:, None, :]
         per_class *= (probabilities * self.weights.astype(dtype, copy=False))[:, :, None]
-        return np.matmul(contrasts.T, per_class)
+        return per_class if of_classes else np.matmul(contrasts.T, per_class)
 
     def to_dense(self) -> Array:
         """(n, C − 1, C − 1); for blocks of rows."""
@@ -165,6 +174,10 @@ class SoftmaxCurvature:
     def take(self, rows: Any) -> SoftmaxCurvature:
         """The curvature of some rows."""
         return SoftmaxCurvature(self.probabilities[rows], self.weights[rows], self.contrasts)
+
+    def coupled(self) -> SoftmaxCurvature:
+        """It is."""
+        return self
 
     def largest_eigenvalues(self) -> Array:
         """(n,), an upper bound: Gershgorin on diag(p) − p pᵀ gives 2 max p(1 − p)."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from .answers import Answers
 from .blocks import row_blocks
@@ -30,6 +29,7 @@ from .solvers.base import LEVERAGE_BLOCK_BYTES
 
 # Less than this share of the terms that it is a difference of is taken for rounding.
 LEAST_LEFT = 1e-10
+INSTEAD = "Use self_influence(kind='removal') or influence(..., normalize='loss')."
 DFBETAS_NEED = (
     "needed are coefficients of features, one output and a loss with standard errors (squared "
     "error, log-loss, Poisson). Leave dfbetas out, or ask parameter_influence(kind='removal')."
@@ -112,7 +112,7 @@ class DiagnosticAnswers(Answers):
         >>> table["cooks_distance"].round(2).tolist()
         [1.66, 0.1, 0.22, 2.16]
         """
-        check_is_fitted(self)
+        self._require_optimum("diagnostics", INSTEAD)
         objective = self.objective_
         loss, n_outputs = objective.loss, objective.linear_map.n_outputs
         single = n_outputs == 1 and loss.dispersion is not None
@@ -151,7 +151,7 @@ class DiagnosticAnswers(Answers):
         >>> round(InfluenceExplainer(Ridge(alpha=5.0)).fit(X, y).effective_dof(), 6)
         1.5
         """
-        check_is_fitted(self)
+        self._require_optimum("effective_dof", INSTEAD)
         return float(_measure(self.objective_, self.solver_)[0].leverage.sum())
 
 
@@ -295,6 +295,5 @@ def _as_table(columns: dict[str, Array], training_X: Any, effective_dof: float) 
 
 
 def _warn(concerned: Array, what: str) -> None:
-    rows = np.flatnonzero(concerned).tolist()
-    if rows:
+    if rows := np.flatnonzero(concerned).tolist():
         warn_user(f"{len(rows)} training rows (for example {rows[:5]}) {what}", RuntimeWarning)

@@ -87,5 +87,5 @@ def input_gradients(
     result = np.empty((directions.shape[1], len(rows), n_features), dtype=linear_map.dtype)
     for t in range(len(result)):
         through_values = linear_map.input_vjp(objective.theta, bent[:, :, t])
-        result[t] = through_values + linear_map.input_vjp(directions[:, [t]], residuals)
+        result[t] = through_values + linear_map.direction_input_vjp(directions[:, [t]], residuals)
     return result

@@ -171,7 +171,7 @@ class Exchanges(Reweighting):
         if self.arrivals is None:
             return 0.0
         linear_map = self.arriving_map.as_float64()
-        residuals = self.objective.loss.residual(self.arrivals.y, linear_map.own_values(theta))
+        residuals = self.objective.loss.residual(self.arrivals.y, linear_map.own_values_at(theta))
         return linear_map.columns(self.arriving_weights * residuals)
 
     def first_order_residuals(self) -> tuple[Array, Array]:

@@ -12,10 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .active_set import warn_if_not_optimal
 from .adapters import as_objective, fit_parameters, refuse_unsupported, resolve
+from .convexity import HESSIANS, convex_quadratic, damping_of
 from .delegation import DelegatesPrediction
 from .diagnostics import DiagnosticAnswers
 from .held_out import HeldOutAnswers
-from .inputs import check_sample_weight, check_targets, model_rows
+from .inputs import check_sample_weight, check_targets, choose, model_rows
+from .network_objective import NetworkObjective
 from .optimality import measure_optimality
 from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
@@ -29,7 +31,7 @@ from .support_answers import SupportAnswers
 from .verification import VerificationAnswers
 from .wellposed import require_determined
 
-SMALLEST = {"damping": "at least 0", "smoothing": "above 0", "refit_tol": "above 0"}
+SMALLEST = {"damping": "at least 0, 'auto' or None", "smoothing": "above 0", "refit_tol": "above 0"}
 
 
 class InfluenceExplainer(
@@ -61,8 +63,15 @@ class InfluenceExplainer(
         ``FrozenEstimator`` is used as it is in any case.
     solver : {"auto", "cholesky", "dual", "cg", "lissa"} or solver object, default="auto"
         How (∇²J)⁻¹ is applied. Objects carry settings: ``CG(tol=1e-10)``.
-    damping : float, default=0.0
-        Added to the diagonal of the Hessian of the mean risk, H + damping · I.
+    damping : float, "auto" or None, default=None
+        Added to the diagonal of the Hessian of the mean risk, H + damping · I (Section 4.2). "auto"
+        finds the least that makes it positive definite, by Lanczos steps, and says so in
+        ``report_``. None stands for "auto" with networks, and for 0 with all other models.
+    hessian : {"auto", "exact", "gauss-newton"}, default="auto"
+        Of networks, whose exact Hessian may have negative eigenvalues: that (an error where it has
+        any, with its damping), or the Gauss-Newton matrix, which leaves the second derivatives of
+        decision values out and never has. "auto" takes the exact one where it can, and says in
+        ``report_`` which and why. Of all other models the two are the same.
     smoothing : float, default=1e-3
         Temperature of the smooth hinge that stands in for the hinge, in margin units
         (Section 4.3), and of the smoothed epsilon-insensitive loss, in deviations of y.
@@ -91,7 +100,9 @@ class InfluenceExplainer(
         ``n``, ``p``, ``solver``, ``reason``, ``gradient_norm`` (‖∇J‖), ``relative_step`` (to the
         optimum, in units of the sampling noise), ``condition`` (an estimate: of ∇²J scaled
         to a unit diagonal by Cholesky; of ∇²J itself, from below, by iterative solvers),
-        ``rank`` (None where the solver doesn't see it), ``damping``, ``held`` (what of the model
+        ``rank`` (None where the solver doesn't see it), ``damping`` (as a number), ``hessian``
+        ("exact" or "gauss-newton"), ``hessian_reason``, ``smallest_eigenvalue`` (a lower bound of
+        that of H without damping; None where nobody had to ask), ``held`` (what of the model
         is held as fitted, beside hyper-parameters: the support of an L1 penalty, say) and
         ``seconds``.
 
@@ -132,7 +143,8 @@ class InfluenceExplainer(
         *,
         prefit: bool = False,
         solver: Any = "auto",
-        damping: float = 0.0,
+        damping: float | str | None = None,
+        hessian: str = "auto",
         smoothing: float = 1e-3,
         refit_tol: float = 1e-8,
         n_jobs: int | None = None,
@@ -143,6 +155,7 @@ class InfluenceExplainer(
         self.prefit = prefit
         self.solver = solver
         self.damping = damping
+        self.hessian = hessian
         self.smoothing = smoothing
         self.refit_tol = refit_tol
         self.n_jobs = n_jobs
@@ -191,16 +204,21 @@ class InfluenceExplainer(
         fitted = as_objective(self._model, rows, targets, weights, smoothing=self.smoothing)
         self._fitted = fitted
         self._training_X, self._training_y, self._sample_weight = X, y, weights
-        require_determined(fitted, self.damping)
+        damping = damping_of(fitted, self.damping)
+        # Whatever "auto" comes to, it leaves nothing undetermined.
+        enough = np.inf if damping == "auto" else float(damping)
+        require_determined(fitted, enough)
         context = self._context()
-        self.objective_ = (
-            smooth_optimum(fitted, solver, context) if fitted.loss.smoothed else fitted
-        )
-        operator = self.objective_.hessian().damped(self.damping * self.objective_.n_rows)
-        self.solver_ = solver.factor(operator, context)
-        require_determined(self.objective_, self.damping, self.solver_.rank)
+        smooth = smooth_optimum(fitted, solver, context) if fitted.loss.smoothed else fitted
+        convex = convex_quadratic(smooth, self.hessian, damping, context)
+        self.objective_ = convex.objective
+        self.solver_ = solver.factor(convex.operator, context)
+        require_determined(self.objective_, enough, self.solver_.rank)
         self._solver, self._solver_context = solver, context
-        self._removal = RowRemoval(Scenarios(self.objective_, self.solver_, solver, context))
+        reference = self.objective_
+        if isinstance(reference, NetworkObjective):
+            reference = reference.after_newton_step(self.solver_)
+        self._removal = RowRemoval(Scenarios(reference, self.solver_, solver, context))
         self._refits = None
         self._norms = {}
         optimality = measure_optimality(fitted, self.solver_, context.random_state)
@@ -213,11 +231,14 @@ class InfluenceExplainer(
             relative_step=optimality.relative_step,
             condition=self.solver_.condition,
             rank=self.solver_.rank,
-            damping=self.damping,
+            damping=convex.damping,
+            hessian=convex.name,
+            hessian_reason=convex.reason,
+            smallest_eigenvalue=convex.smallest_eigenvalue,
             held=self.objective_.held,
             seconds=perf_counter() - started,
         )
-        optimality.warn(type(self._model).__name__)
+        optimality.warn(type(self._model).__name__, goes_on=fitted.linear_map.tangent)
         warn_if_not_optimal(fitted, type(self._model).__name__)
         return self
 
@@ -235,8 +256,13 @@ class InfluenceExplainer(
         return SolverContext(random_state=drawn, n_jobs=self.n_jobs, verbose=self.verbose)
 
     def _check_parameters(self) -> None:
+        choose("hessian", self.hessian, HESSIANS)
         for name, smallest in SMALLEST.items():
             value = getattr(self, name)
+            if name == "damping" and (
+                value is None or (isinstance(value, str) and value == "auto")
+            ):
+                continue
             fine = isinstance(value, (int, float, np.number)) and np.isfinite(value)
             if not fine or value < 0 or (smallest == "above 0" and value == 0):
                 raise ValueError(

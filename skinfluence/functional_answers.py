@@ -145,6 +145,11 @@ class FunctionalAnswers(Answers):
                 "which has a coefficient for each training row instead of each feature. Use "
                 "functionals.prediction."
             )
+        if objective.linear_map.tangent:
+            raise TypeError(
+                f"functionals.coefficient got {type(self._model).__name__}, a network, none of "
+                "whose weights is the coefficient of a feature. Use functionals.prediction."
+            )
         predictor = objective.predictor
         names = self.model_feature_names_ if isinstance(functional.feature, str) else ()
         position = functional.position(names, predictor.n_features)

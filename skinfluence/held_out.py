@@ -251,7 +251,7 @@ class HeldOutAnswers(ReweightingAnswers):
             for column, change in zip(columns.tolist(), changes.T, strict=True):
                 tested = tests[column]
                 linear_map = objective.linear_map.take(tested).as_float64()
-                values = linear_map.jvp(theta + change[:, None])[:, :, 0]
+                values = linear_map.values(theta + change[:, None])[:, :, 0]
                 # As it is shown: the mean of predictions is no function of mean decision values.
                 total[tested] += objective.shown(values)
                 counts[tested] += 1.0

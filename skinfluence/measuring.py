@@ -108,7 +108,7 @@ class OfRows(Measure):
         n, k, m = self.linear_map.n_rows, self.linear_map.n_outputs, theta.shape[1]
         values = np.empty((n, k, m))
         for rows in row_blocks(n, 8 * (self.linear_map.n_inputs + k * m)):
-            values[rows] = self.linear_map.take(rows).as_float64().jvp(theta)
+            values[rows] = self.linear_map.take(rows).as_float64().values(theta)
         return ModelReadings(objective, values, self.truth, self.functional.name)
 
 

@@ -8,6 +8,7 @@ refit      Θ_c − θ                      its optimum (``refits``)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,6 +35,7 @@ def first_order_moves(removal: RowRemoval, reweighting: Reweighting) -> Moves:
 def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Moves:
     """The same by one Newton step; NaN where a column leaves the model undetermined."""
     rows, scenarios = reweighting.single_rows(), removal.scenarios
+    reweighting = replace(reweighting, objective=removal.objective)
     undetermined: list[int] = []
     leaving: list[int] = []
     for columns in _blocks(reweighting):

@@ -146,7 +146,7 @@ class Objective:
 
     def decision_values(self, linear_map: LinearMap) -> Array:
         """Z (rows, K) at the fitted parameters, float64."""
-        values = linear_map.jvp(self.theta.reshape(-1, 1))[:, :, 0]
+        values = linear_map.values(self.theta.reshape(-1, 1))[:, :, 0]
         return values.astype(np.float64)
 
     def shown(self, values: Array) -> Array:

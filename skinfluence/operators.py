@@ -17,6 +17,7 @@ from .blocks import row_blocks
 from .curvature import Array, Curvature
 from .penalties import L2
 from .predictors import FeatureMap, LinearMap
+from .predictors.batches import BatchMap
 
 GRAM_BLOCK_BYTES = 1 << 26
 # Curvature whose share in the sum over rows is below rounding is none.
@@ -53,6 +54,7 @@ class HessianOperator(LinearOperator):
         p = linear_map.n_parameters
         super().__init__(dtype=linear_map.dtype, shape=(p, p))
         self.linear_map = linear_map
+        self.n_inputs, self.n_outputs = linear_map.n_inputs, linear_map.n_outputs
         self.curvature = curvature
         self.damping = damping
         self.diagonal = diagonal
@@ -66,16 +68,6 @@ class HessianOperator(LinearOperator):
         return cls(linear_map, curvature, penalty.diagonal(theta), coupling=penalty.coupling(theta))
 
     @property
-    def n_outputs(self) -> int:
-        """K."""
-        return self.linear_map.n_outputs
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of inputs per output, q."""
-        return self.linear_map.n_inputs
-
-    @property
     def n_parameters(self) -> int:
         """p."""
         return self.linear_map.n_parameters
@@ -87,7 +79,7 @@ class HessianOperator(LinearOperator):
 
     def penalty_diagonal(self) -> Array:
         """∇²Ω + damping, (p, 1)."""
-        full = np.broadcast_to(self.diagonal, (self.n_inputs, self.n_outputs)) + self.damping
+        full = np.broadcast_to(self.diagonal, self.linear_map.theta_shape) + self.damping
         return full.reshape(-1, 1)
 
     def penalty_product(self, directions: Array) -> Array:
@@ -110,6 +102,11 @@ class HessianOperator(LinearOperator):
     def _matvec(self, direction: Array) -> Array:
         return self._matmat(direction.reshape(-1, 1))
 
+    def batch_products(self, rows: Array, directions: Array) -> Array:
+        """Σ over each chain's own rows (R, batch), of its directions (R, p, m); no penalty."""
+        batch, curvature = BatchMap(self.features, rows), self.curvature.take(rows.reshape(-1))
+        return batch.vjp(curvature.matmul(batch.jvp(directions)))
+
     def _adjoint(self) -> HessianOperator:
         return self
 
@@ -118,6 +115,10 @@ class HessianOperator(LinearOperator):
         return HessianOperator(
             self.linear_map, self.curvature, self.diagonal, self.damping + damping, self.coupling
         )
+
+    def gauss_newton(self) -> HessianOperator:
+        """Without second derivatives of decision values, which are 0 here."""
+        return self
 
     def rows(self, rows: Any, scale: float = 1.0) -> HessianOperator:
         """The operator with the data term of some rows, times ``scale``; the penalty stays."""
@@ -292,8 +293,3 @@ class HessianOperator(LinearOperator):
         if self.coupling is not None:
             total += np.einsum("qkk->qk", self.coupling)
         return total.reshape(-1)
-
-    def largest_eigenvalue_bound(self) -> float:
-        """Upper bound: Σ ‖φ_i‖² λ_max(s_i B_i) + the penalty's largest entry."""
-        data = self.features.squared_norms() @ self.curvature.largest_eigenvalues()
-        return float(data) + float(self.penalty_diagonal().max())

@@ -45,9 +45,21 @@ class Optimality:
     gradient_norm: float
     relative_step: float
 
-    def warn(self, estimator_name: str) -> None:
-        """NotStationaryWarning when the optimum is too far away."""
+    def warn(self, estimator_name: str, *, goes_on: bool = False) -> None:
+        """NotStationaryWarning when the optimum is too far away, or training could go on."""
         if self.relative_step <= TOLERANCE:
+            return
+        if goes_on:
+            warn_user(
+                f"The fitted {estimator_name} is at no minimum of its objective on these data: "
+                f"||grad J|| = {self.gradient_norm:.2e}, and the Newton step from its parameters "
+                f"is {self.relative_step:.2f} of the sampling noise (at most {TOLERANCE} is "
+                "expected of a minimum). Effects of rows are then differences in where training "
+                "goes on to from these parameters, and verify() says how good they are. For those "
+                "at a minimum train it further (lower tol, raise max_iter, solver='lbfgs'). With "
+                "prefit=True, check that X, y and sample_weight are those it was fitted on.",
+                NotStationaryWarning,
+            )
             return
         warn_user(
             f"The fitted {estimator_name} is not at the optimum of its objective on these data: "

@@ -9,12 +9,12 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -40,7 +40,7 @@ class LeaveOneOut:
     Parameters
     ----------
     estimator : estimator
-        With the hyper-parameters to fit with; a clone is fitted each time.
+        With the hyper-parameters to fit with; a copy is fitted each time.
     X, y
         Training rows in the user's own containers.
     sample_weight : ndarray of shape (n,), optional
@@ -76,7 +76,8 @@ class LeaveOneOut:
     def _refit(self, row: int | None) -> tuple[Array, list[Caught]]:
         every = np.arange(len(self.y))
         kept = every if row is None else np.delete(every, row)
-        model = clone(self.estimator)
+        # Not a clone: a network that is to go on from where it is keeps that.
+        model = deepcopy(self.estimator)
         options = {}
         if self.sample_weight is not None:
             options = fit_parameters(model, self.sample_weight[kept])

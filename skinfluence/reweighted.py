@@ -175,7 +175,7 @@ def _moved_values(linear_map: LinearMap, base: Objective, changes: Array) -> Arr
     m, k = changes.shape[1], linear_map.n_outputs
     values = np.empty((linear_map.n_rows, k, m))
     for rows in row_blocks(linear_map.n_rows, 8 * (linear_map.n_inputs + k * m)):
-        values[rows] = linear_map.take(rows).as_float64().jvp(theta)
+        values[rows] = linear_map.take(rows).as_float64().values(theta)
     return values
 
 

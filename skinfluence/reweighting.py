@@ -115,13 +115,13 @@ class Reweighting(ABC):
         """∇J_c at each column's own parameters (p, m): (p, m), float64."""
         objective, m = self.objective, self.n_columns
         linear_map = objective.linear_map
-        by_input = theta.reshape(linear_map.n_inputs, linear_map.n_outputs, m)
+        by_input = theta.reshape(*linear_map.theta_shape, m)
         slope = objective.penalty.gradient(by_input).reshape(-1, m)
         total = self.penalty_scale * slope
         bytes_per_row = 8 * (linear_map.n_inputs + 3 * linear_map.n_outputs * m)
         for rows in row_blocks(objective.n_rows, bytes_per_row, limit=CACHED_BYTES):
             block = linear_map.take(rows).as_float64()
-            residuals = objective.loss.residual_columns(objective.y[rows], block.jvp(theta))
+            residuals = objective.loss.residual_columns(objective.y[rows], block.values(theta))
             self.weigh(residuals, rows)
             total += block.vjp(residuals)
         return total

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_is_fitted
 
 from .curvature import Array
 from .functional_answers import FunctionalAnswers
@@ -80,7 +79,10 @@ class SetAnswers(FunctionalAnswers):
         0.8 before, -1 refitted without
         rows: 4
         """
-        check_is_fitted(self)
+        self._require_optimum(
+            "most_influential_set",
+            "Ask group_influence(kind='removal') for the sets of rows that you have in mind.",
+        )
         n = self.objective_.n_rows
         if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k < n:
             raise ValueError(

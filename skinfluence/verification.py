@@ -140,7 +140,8 @@ class VerificationAnswers(Answers):
         return result
 
     def _warn_if_unresolved(self, question: Question, result: Verification) -> None:
-        if self.report_.relative_step > ROUNDING:
+        # Where training goes on by so many steps, tol has no part in it.
+        if self.report_.relative_step > ROUNDING and not self.objective_.linear_map.tangent:
             errors = stopping_errors(self._fitted, self.solver_, question)
             both = result.predicted[result.finite], result.actual[result.finite]
             warn_if_unresolved(self._model, errors, *both)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
-from catalogue import named
+from catalogue import Case, named
 from numpy.testing import assert_allclose
-from rows import Data
+from rows import Data, Setting
 
 from skinfluence import InfluenceExplainer
 from skinfluence.answers import KINDS
@@ -30,6 +31,15 @@ CHEAP_KINDS = tuple(kind for kind in KINDS if kind != "refit")
 def cheap_kinds(explainer: InfluenceExplainer) -> tuple[str, ...]:
     """Those that cost little for all rows: removal of losses with kinks is refits."""
     return ("upweight",) if explainer.objective_.loss.kinked else CHEAP_KINDS
+
+
+def most_unlike(pairs: list[tuple[Case, Setting]]) -> list[tuple[Case, Setting]]:
+    """Of every case the plainest setting and the one with the most weights."""
+    found = []
+    for _, of_case in groupby(pairs, key=lambda pair: pair[0].name):
+        first, *_, last = of_case
+        found += [first, last]
+    return found
 
 
 def explain(model: Any, X: Any, y: np.ndarray, weights: Any = None, **options: Any) -> Any:

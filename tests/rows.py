@@ -5,6 +5,7 @@ A new way is one row of ``SETTINGS``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -96,3 +97,16 @@ SETTINGS = [
 SETTINGS += [
     Setting(f"{s.name}, csr", True, s.sample_weight, s.class_weight) for s in list(SETTINGS)
 ]
+
+
+def few_on_csr(settings: Iterable[Setting]) -> list[Setting]:
+    """All that are dense; on CSR the plain one, and those with the most weights.
+
+    Weights never see X: the others repeat on CSR what they are tested for on dense rows.
+    """
+    settings = list(settings)
+    csr = [setting for setting in settings if setting.csr]
+    kept = [setting for setting in settings if not setting.csr] + csr[:1]
+    for weighted in ([s for s in csr if s.sample_weight], [s for s in csr if s.class_weight]):
+        kept += [setting for setting in weighted[-1:] if setting not in kept]
+    return kept

@@ -31,6 +31,7 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.kernel_approximation import Nystroem, RBFSampler
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
+from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import (
     FunctionTransformer,
     KernelCenterer,
@@ -164,6 +165,7 @@ SMOOTH = [
     Step(KernelCenterer(), "kernel"),
     Step(Nystroem(gamma=0.01, n_components=10, random_state=0), "zeros", SPARSE),
     Step(RBFSampler(gamma=0.01, n_components=10, random_state=0), "zeros", SPARSE),
+    Step(BernoulliRBM(4, learning_rate=1.0, n_iter=5, random_state=0), "unit", SPARSE),
     *(
         Step(PolynomialFeatures(degree, interaction_only=only, include_bias=bias), "zeros", ARRAYS)
         for degree in (1, 2, 3, (0, 2), (2, 3))

@@ -221,7 +221,7 @@ def test_k(classifier, k):
 def test_unknown_step():
     steps = make_pipeline(KNNImputer(), Ridge())
     explainer = InfluenceExplainer(steps).fit(X, TARGETS)
-    words = ["KNNImputer", "does not know", "It knows Binarizer", "step_vjp.register"]
+    words = ["KNNImputer", "does not know", "It knows BernoulliRBM, Binarizer", "step_vjp.register"]
     words += ["declare linear_map", "space='model'"]
     with raises(TypeError, "perturbation_gradient got a pipeline with", *words):
         explainer.perturbation_gradient(X, TARGETS, indices=[0])

@@ -41,7 +41,7 @@ def tight(model: Any) -> Any:
 def test_stopping_early_is_no_effect_of_any_row(load, model):
     """Three classes: the same removals as of a model at its optimum, and no warning."""
     X, y, X_test, y_test = real_rows(load)
-    rows = np.arange(25)
+    rows = np.arange(0, 25, 2)
     asked = {"indices": rows, "kind": "removal", "target": "prediction"}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -51,7 +51,7 @@ def test_stopping_early_is_no_effect_of_any_row(load, model):
     np.testing.assert_allclose(got, expected, rtol=0.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     "model", [SVC(kernel="linear"), SVC(gamma=0.2), LINEAR_SVC], ids=["linear", "rbf", "LinearSVC"]
 )
@@ -76,16 +76,16 @@ def test_removals_and_flips_by_refits(model, seed):
             np.testing.assert_allclose(got, actual, rtol=0.0, atol=5e-4)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("model", [SVR(kernel="linear"), SVR(C=0.5, gamma=0.2)], ids=str)
 def test_regressors_by_refits(model, seed):
     X, z, X_test, _ = linear_rows(seed)
-    explainer = InfluenceExplainer(model).fit(X, z)
+    explainer, rows = InfluenceExplainer(model).fit(X, z), np.arange(0, 60, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        got = explainer.influence(X_test, target="prediction", kind="removal")
+        got = explainer.influence(X_test, target="prediction", kind="removal", indices=rows)
     before = tight(model).fit(X, z).predict(X_test)
-    for row in range(60):
+    for place, row in enumerate(rows):
         kept = np.arange(60) != row
         actual = tight(model).fit(X[kept], z[kept]).predict(X_test) - before
-        np.testing.assert_allclose(got[:, row], actual, rtol=0.0, atol=3e-4)
+        np.testing.assert_allclose(got[:, place], actual, rtol=0.0, atol=3e-4)

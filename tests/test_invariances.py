@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from asking import FEW, ROWS, all_same, answers, cheap_kinds, explain, same
+from asking import FEW, ROWS, all_same, answers, cheap_kinds, explain, most_unlike, same
 from catalogue import CASES, by_name, combinations
 from rows import make_data
 from scipy import sparse
@@ -26,18 +26,19 @@ UNBALANCED = [(case, s) for case, s in DENSE if s.name in ("plain", "class weigh
 @pytest.mark.parametrize("case, setting", UNBALANCED, ids=by_name)
 def test_integer_weights_are_copies_and_zero_is_absence(case, setting):
     """Influence is relative to the mean over n rows, so the numbers to compare are those / n."""
-    data = make_data(case.data, 150)
-    copies = np.random.default_rng(0).integers(0, 4, size=150)
-    index = np.repeat(np.arange(150), copies)
+    n = 90
+    data = make_data(case.data, n)
+    copies = np.random.default_rng(0).integers(0, 4, size=n)
+    index = np.repeat(np.arange(n), copies)
     repeated = data.take(index)
     model = case.plain(case.prepare(setting).fit(data.X, data.y))
     weighted = clone(model).fit(data.X, data.y, sample_weight=copies)
     by_weight = explain(weighted, data.X, data.y, copies)
     by_copies = explain(weighted, repeated.X, repeated.y)
-    single = by_weight.influence(data.X_test, data.y_test) / 150
+    single = by_weight.influence(data.X_test, data.y_test) / n
     several = by_copies.influence(data.X_test, data.y_test) / len(index)
     same(several, single[:, index])
-    same(by_copies.self_influence() / len(index), by_weight.self_influence()[index] / 150)
+    same(by_copies.self_influence() / len(index), by_weight.self_influence()[index] / n)
     present = np.flatnonzero(copies)
     by_presence = explain(weighted, data.X[present], data.y[present], copies[present])
     gone = by_weight.influence(data.X_test, data.y_test, kind="removal")
@@ -52,7 +53,10 @@ def test_integer_weights_are_copies_and_zero_is_absence(case, setting):
 
 
 # ------------------------------------------------------------------------------------- storage
-@pytest.mark.parametrize("case, setting", DENSE, ids=by_name)
+MOST_WEIGHTS = most_unlike(DENSE)[1::2]
+
+
+@pytest.mark.parametrize("case, setting", MOST_WEIGHTS, ids=by_name)
 def test_sparse_is_dense(case, setting):
     fit = case.fit(setting)
     csr = fit.data.as_csr()
@@ -92,9 +96,9 @@ def smallest_blocks(monkeypatch):
 
 
 # Solver, tolerance, and on what: rows one at a time are slow where they are sparse.
-BLOCKED = [("cholesky", Cholesky(), 1e-9, case, csr) for case in FEW for csr in (False, True)]
-BLOCKED += [("cg", CG(tol=1e-12), 1e-7, case, False) for case in FEW]
-BLOCKED += [("cg", CG(tol=1e-12), 1e-7, FEW[3], True)]
+BLOCKED = [("cholesky", Cholesky(), 1e-9, case, False) for case in FEW]
+BLOCKED += [("cholesky", Cholesky(), 1e-9, case, True) for case in FEW[::2]]
+BLOCKED += [("cg", CG(tol=1e-12), 1e-7, case, False) for case in FEW[::2]]
 BLOCKED += [
     ("lissa", LiSSA(repeats=2, depth=20, batch_size=10, tol=np.inf), 1e-9, case, False)
     for case in FEW[1:6:2]
@@ -107,10 +111,10 @@ BLOCKED += [
     ids=[f"{name}, {case.name}{', csr' * csr}" for name, _, _, case, csr in BLOCKED],
 )
 def test_block_sizes(name, solver, tolerance, case, csr, request):
-    data = make_data(case.data, 160).take(np.arange(40))
+    data = make_data(case.data, 160).take(np.arange(16))
     data = data.as_csr() if csr else data
     model = clone(case.estimator).set_params(**(case.on_csr if csr else {})).fit(data.X, data.y)
-    rows = np.array([7, 0, 39])
+    rows = np.array([7, 0, 15])
     expected = answers(explain(model, data.X, data.y, solver=solver), data, rows)
     request.getfixturevalue("smallest_blocks")
     got = answers(explain(model, data.X, data.y, solver=solver), data, rows)

@@ -137,14 +137,6 @@ def test_rows_keep_the_penalty_and_scale_the_data(example):
     assert_allclose(operator.to_dense(), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_largest_eigenvalue_bound(example):
-    for operator, dense in (
-        (example.operator, example.dense),
-        (example.operator.damped(100.0), example.dense + 100.0 * np.eye(len(example.dense))),
-    ):
-        assert operator.largest_eigenvalue_bound() >= np.linalg.eigvalsh(dense)[-1]
-
-
 def test_single_precision_stays_single(storage):
     for curvature in CURVATURES:
         example = make(storage, 1.0, curvature, dtype=np.float32)

@@ -70,7 +70,12 @@ SOME = named(
     "LogisticRegression, no penalty",
     "LinearSVC, 3 classes",
 )
-REFITTED = [(*each, WHAT[2]) for each in combinations(SMOOTH_CASES)]
+# sag and saga take their time on CSR, for the optimum that the other solvers also find.
+REFITTED = [
+    (case, setting, WHAT[2])
+    for case, setting in combinations(SMOOTH_CASES)
+    if not (setting.csr and "sag" in case.name)
+]
 REFITTED += [(*each, name) for each in combinations(SOME) for name in WHAT[:2]]
 
 

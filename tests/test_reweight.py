@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from asking import FEW, explain, same
+from asking import FEW, explain, most_unlike, same
 from catalogue import CASES, Fit, by_name, combinations, named
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -85,8 +85,13 @@ def test_weights_are_copies(case):
     same(got, values(fit, refit), bound(fit))
 
 
-# In scikit-learn, RidgeClassifier balances by rows whether or not they have weight.
-COUNTED = [(case, setting) for case, setting in FEW_DENSE if setting.class_weight != "balanced"]
+# In scikit-learn, RidgeClassifier balances by rows whether or not they have weight. Leaving every
+# row out takes long where the loss has kinks.
+COUNTED = [
+    (case, setting)
+    for case, setting in FEW_DENSE
+    if setting.class_weight != "balanced" and (setting.sample_weight or not case.has_kink)
+]
 
 
 @pytest.mark.parametrize("case, setting", COUNTED, ids=by_name)
@@ -146,7 +151,7 @@ def test_upweighting_is_linear_but_for_class_weights(case, setting):
 
 
 @pytest.mark.parametrize("options", [{"solver": CG(tol=1e-12)}, {"n_jobs": 2}], ids=str)
-@pytest.mark.parametrize("case, setting", FEW_DENSE, ids=by_name)
+@pytest.mark.parametrize("case, setting", most_unlike(FEW_DENSE), ids=by_name)
 def test_solvers_and_storage(case, setting, options):
     fit = case.fit(setting)
     csr, weights = fit.data.as_csr(), bootstrap(fit)

@@ -81,7 +81,7 @@ def columns(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 def test_optimum_of_an_objective_written_a_second_time(kernel, n_classes, weighted, t):
-    X, y = blobs(80, n_classes=n_classes)
+    X, y = blobs(50, n_classes=n_classes)
     weights = np.random.default_rng(1).integers(0, 4, len(y)) if weighted else np.ones(len(y))
     model = SmoothHingeSVC(kernel=kernel, C=0.7, temperature=t)
     model.fit(X, y, sample_weight=weights if weighted else None)
@@ -265,7 +265,7 @@ def test_an_indefinite_kernel_is_never_taken_for_converged(C, t):
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf", "poly"])
 @pytest.mark.parametrize("C", [1e-3, 1e-2, 100.0])
-@pytest.mark.parametrize("n", [120, 121])
+@pytest.mark.parametrize("n", [60, 61])
 def test_an_intercept_that_hardly_any_row_determines(kernel, C, n):
     X, y = blobs(n)
     for t in (1e-1, 1e-2, 1e-3, 1e-4):

@@ -29,7 +29,7 @@ def data(n: int, n_classes: int = 2, d: int = 6):
 
 
 @cache
-def explained(kernel: str, t: float, n: int = 500, n_classes: int = 2) -> InfluenceExplainer:
+def explained(kernel: str, t: float, n: int = 250, n_classes: int = 2) -> InfluenceExplainer:
     X, y, *_ = data(n, n_classes)
     return InfluenceExplainer(SmoothHingeSVC(kernel=kernel, temperature=t)).fit(X, y)
 
@@ -58,7 +58,7 @@ def changes(explainer: InfluenceExplainer, rows: np.ndarray, data) -> np.ndarray
 
 @pytest.mark.parametrize("kernel, t", CASES)
 def test_removal_and_refit_are_exact(kernel, t):
-    explainer, given = explained(kernel, t), data(500)
+    explainer, given = explained(kernel, t), data(250)
     rows = strongest(explainer)
     actual = changes(explainer, rows, given)
     for kind in ("refit", "removal"):
@@ -71,7 +71,7 @@ def test_removal_and_refit_are_exact(kernel, t):
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 def test_several_classes(kernel):
-    explainer, given = explained(kernel, 1e-2, 150, 3), data(150, 3)
+    explainer, given = explained(kernel, 1e-2, 90, 3), data(90, 3)
     rows = strongest(explainer, 3)
     actual = changes(explainer, rows, given)
     predicted = explainer.influence(*given[2:], kind="refit", indices=rows)
@@ -80,10 +80,10 @@ def test_several_classes(kernel):
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 def test_first_order_at_a_high_temperature_predicts_removals(kernel):
-    explainer, given = explained(kernel, 1e-1), data(500)
+    explainer, given = explained(kernel, 1e-1), data(250)
     rows = strongest(explainer)
     actual = changes(explainer, rows, given)
-    predicted = -explainer.influence(*given[2:], indices=rows) / 500
+    predicted = -explainer.influence(*given[2:], indices=rows) / 250
     assert np.corrcoef(predicted.ravel(), actual.ravel())[0, 1] >= 0.98
     assert 0.7 <= np.polyfit(actual.ravel(), predicted.ravel(), 1)[0] <= 1.1
 

@@ -36,10 +36,17 @@ MAY_SEE = {
         "blocks", "coding", "curvature", "losses", "operators", "penalties", "predictors",
         "weighting",
     },
+    "tangent_hessian": {"blocks", "curvature", "operators", "predictors"},
+    "network_objective": {"curvature", "objective", "predictors", "solvers", "tangent_hessian"},
+    "convexity": {"exceptions", "network_objective", "objective", "operators", "solvers"},
     "adapters": {
-        "coding", "curvature", "kernels", "losses", "objective", "penalties", "predictors",
-        "responses", "weighting",
+        "blocks", "coding", "curvature", "kernels", "losses", "network_objective", "objective",
+        "penalties", "predictors", "responses", "weighting",
     },
+    "frozen": set(),
+    "hidden_activations": {"curvature", "frozen", "predictors", "transformers"},
+    "autograd": {"curvature"},
+    "torch": {"autograd", "curvature", "frozen", "transformers"},
     "functional_readings": {"coding", "curvature", "functionals", "objective"},
     "influential_sets": {
         "curvature", "exchanges", "measuring", "objective", "refits", "removal", "reweighting",
@@ -55,6 +62,9 @@ SEEN_BY = {
     "attack": set(),
     "datasets": set(),
     "svm": set(),
+    "torch": set(),
+    "autograd": {"torch"},
+    "convexity": {"explainer"},
     "explainer": {"__init__"},
     "adapters": {"__init__", "explainer", "retraining", "svm"},
 }
@@ -64,7 +74,8 @@ MORE_SKLEARN = {
     "kernels": {"gaussian_process", "metrics"},
     "transformers": {
         "compose", "decomposition", "feature_extraction", "feature_selection", "frozen", "impute",
-        "kernel_approximation", "neighbors", "pipeline", "preprocessing", "random_projection",
+        "kernel_approximation", "neighbors", "neural_network", "pipeline", "preprocessing",
+        "random_projection",
     },
     "datasets": {"datasets", "feature_extraction"},
     "held_out": {"metrics", "model_selection"},
@@ -168,7 +179,8 @@ def test_importing_the_package_imports_nothing_optional():
     output = subprocess.run(run, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
     loaded = set(output.stdout.split())
     assert "skinfluence.explainer" in loaded
-    assert not loaded & {"matplotlib", "pandas", "tqdm", "dask", "skinfluence.display"}
+    assert not loaded & {"matplotlib", "pandas", "tqdm", "dask", "torch"}
+    assert not loaded & {"skinfluence.display", "skinfluence.torch"}
 
 
 # ------------------------------------------------------------------------------------- code
@@ -216,8 +228,8 @@ def test_estimators_are_named_by_adapters_alone(file):
 
 # -------------------------------------------------------------------------------- public names
 SIGNATURES = {
-    "__init__": "(self, estimator, *, prefit=False, solver='auto', damping=0.0, smoothing=0.001, "
-    "refit_tol=1e-08, n_jobs=None, random_state=None, verbose=0)",
+    "__init__": "(self, estimator, *, prefit=False, solver='auto', damping=None, "
+    "hessian='auto', smoothing=0.001, refit_tol=1e-08, n_jobs=None, random_state=None, verbose=0)",
     "fit": "(self, X, y, sample_weight=None)",
     "influence": "(self, X_test, y_test=None, *, target='loss', kind='upweight', indices=None, "
     "reduce=None, normalize=None)",

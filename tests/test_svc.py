@@ -24,7 +24,6 @@ from machines import (
 )
 from rows import Data
 from scipy import sparse
-from sklearn.base import is_classifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -33,7 +32,7 @@ from sklearn.svm import SVC, SVR
 from skinfluence import InfluenceExplainer
 from skinfluence.datasets import load_mnist17
 
-N = 48
+N = 32
 
 
 def svc(**parameters: Any) -> SVC:
@@ -94,8 +93,8 @@ def test_first_order(data_of, C, gamma, n_rows, least):
         assert 0.8 <= slope <= 1.1
 
 
-EXACT = [(cancer, C, 0.03, 20) for C in (0.1, 1.0, 10.0, 100.0)]
-EXACT += [(digits, C, 0.01, 8) for C in (0.1, 1.0, 100.0)]
+EXACT = [(cancer, C, 0.03, 10) for C in (0.1, 1.0, 10.0, 100.0)]
+EXACT += [(digits, C, 0.01, 5) for C in (0.1, 1.0, 100.0)]
 
 
 @pytest.mark.parametrize("data_of, C, gamma, n_rows", EXACT)
@@ -132,7 +131,7 @@ class Case:
     def sample_weight(self) -> np.ndarray | None:
         weights = self.data.sample_weight.copy()
         if self.weights == "with zeros":
-            weights[[3, 4, 40, 41, 42]] = 0.0
+            weights[[3, 4, 26, 27, 28]] = 0.0
         return None if self.weights is None else weights
 
 
@@ -145,15 +144,13 @@ SORTS: list[tuple[str, Any, str | None]] = [
     ("precomputed", svc(kernel="precomputed"), None),
     ("callable", svc(kernel=gram), None),
     ("balanced", svc(class_weight="balanced"), None),
-    ("weighted", svc(), "positive"),
     ("weights with zeros", svc(), "with zeros"),
     ("balanced, weighted", svc(class_weight="balanced"), "positive"),
 ]
 CASES = [Case(name, model, 2, weights) for name, model, weights in SORTS]
-PAIRED = ("linear", "precomputed", "weights with zeros", "balanced, weighted")
+PAIRED = ("linear", "weights with zeros", "balanced, weighted")
 CASES += [Case(f"{name}, 3 classes", m, 3, weights) for name, m, weights in SORTS if name in PAIRED]
 CASES += [
-    Case("class weights", svc(class_weight={"b": 0.5, "c": 2.0}), 2),
     Case("class weights, 3 classes", svc(class_weight=CLASS_WEIGHT), 3),
     Case("one-vs-one", svc(decision_function_shape="ovo"), 3),
     Case("ties broken", svc(break_ties=True), 3),
@@ -164,7 +161,6 @@ CASES += [
     Case("SVR, epsilon 0.01, C 30", svr(epsilon=0.01, C=30.0), 0),
     Case("SVR, poly", svr(kernel="poly", degree=2, coef0=1.0), 0),
     Case("SVR, precomputed", svr(kernel="precomputed"), 0),
-    Case("SVR, weighted", svr(), 0, "positive"),
     Case("SVR, weights with zeros", svr(), 0, "with zeros"),
 ]
 
@@ -173,13 +169,17 @@ def by_name(case: Any) -> str:
     return str(case.name)
 
 
+# Values become labels in these ways. Each costs as much as the values again.
+LABELLED = ("rbf", "one-vs-one", "ties broken")
+
+
 @pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_held_out_rows(case):
     data, weights = case.data, case.sample_weight
     options = {} if weights is None else {"sample_weight": weights}
     model = case.model.fit(data.X, data.y, **options)
     explainer = InfluenceExplainer(model, prefit=True).fit(data.X, data.y, **options)
-    rows = np.r_[0:N:9, 4, 41]
+    rows = np.r_[0:N:9, 4, 26]
     own, predicted = [], []
     for row in rows:
         keep = all_but(row, N)
@@ -190,7 +190,7 @@ def test_held_out_rows(case):
     assert got.shape == values(model, data.X).shape
     tolerance = 3e-3 if getattr(model, "C", 1.0) == 1000.0 else 2e-4  # what libsvm gets to
     assert np.abs(got[rows] - own).max() <= tolerance
-    if is_classifier(model):
+    if case.name in LABELLED:
         assert (explainer.loo_predict()[rows] == predicted).all()
     assert explainer.report_.relative_step < 1e-3
 

@@ -108,10 +108,10 @@ def wide() -> Data:
 def agreement(
     model: LinearSVR, data: Data, explainer: InfluenceExplainer, kind: str
 ) -> tuple[float, float]:
-    """Correlation and slope, of the 25 strongest rows, with changes of the loss by real refits."""
+    """Correlation and slope, of the 10 strongest rows, with changes of the loss by real refits."""
     n, loss = len(data.y), LOSSES[model.loss]
     first = -explainer.influence(data.X_test, data.y_test) / n
-    rows = np.argsort(-np.abs(first).max(axis=0), kind="stable")[:25]
+    rows = np.argsort(-np.abs(first).max(axis=0), kind="stable")[:10]
     predicted = first[:, rows]
     if kind != "upweight":
         predicted = explainer.influence(data.X_test, data.y_test, kind=kind, indices=rows)

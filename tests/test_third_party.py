@@ -46,6 +46,7 @@ CASES = {
     "classifier": (ProbitClassifier(), LABELS, ProbitLoss()),
 }
 X_TEST = X[N:]
+REMOVED = np.arange(0, N, 4)
 
 
 def losses(name, model, y_test):
@@ -69,10 +70,10 @@ def test_loss_against_finite_differences(name):
 
 @cache
 def refits(name, weighted):
-    """Change of every test row's loss, each training row removed in turn, (N_TEST, N)."""
+    """Change of every test row's loss, each of some rows removed in turn, (N_TEST, REMOVED)."""
     model, y, _ = CASES[name]
     changes = []
-    for left_out in [None, *range(N)]:
+    for left_out in [None, *REMOVED]:
         kept = np.arange(N) != left_out
         weights = WEIGHTS[kept] if weighted else None
         fitted = clone(model).fit(X[:N][kept], y[:N][kept], sample_weight=weights)
@@ -89,7 +90,7 @@ def test_removal_against_real_refits(name, weighted, make, solver):
     explainer = InfluenceExplainer(model, solver=solver)
     explainer.fit(make(X[:N]), y[:N], sample_weight=WEIGHTS if weighted else None)
     assert explainer.report_.relative_step < 1e-6
-    change = explainer.influence(make(X_TEST), y[N:], kind="removal")
+    change = explainer.influence(make(X_TEST), y[N:], kind="removal")[:, REMOVED]
     refitted = refits(name, weighted)
     assert np.corrcoef(change.ravel(), refitted.ravel())[0, 1] >= 0.999
     slope = np.vdot(change, refitted) / np.vdot(refitted, refitted)

@@ -49,10 +49,6 @@ NEIGHBOURS = (
     "It stores the training rows and fits nothing: a prediction is taken from the nearest of "
     "them, which are the explanation, and jumps when one of them goes."
 )
-NETWORK = (
-    "The loss of a network is not convex in its weights and training ends short of a minimum, so "
-    "its Hessian can be indefinite and there is no one model without a row."
-)
 MISTAKES = (
     "It goes through the rows one by one and corrects itself at mistakes, so what it ends with "
     "depends on their order and on where the passes end; it is no minimum of an objective."
@@ -112,14 +108,6 @@ REFUSALS = [
         "KNeighborsRegressor RadiusNeighborsRegressor",
         NEIGHBOURS,
         "KernelRidge(kernel='rbf'), a regressor by similarity to training rows",
-    ),
-    Refusal(
-        "MLPClassifier",
-        NETWORK,
-        "LogisticRegression, on the activations of the network's last hidden layer",
-    ),
-    Refusal(
-        "MLPRegressor", NETWORK, "Ridge, on the activations of the network's last hidden layer"
     ),
     Refusal(
         "PassiveAggressiveClassifier",

@@ -34,6 +34,11 @@ def check_explainer(explainer: Any, who: str) -> Any:
         )
     check_is_fitted(explainer)
     require_features(explainer.objective_.predictor)
+    explainer._require_optimum(
+        "to attack",
+        "Freeze its hidden layers: the attack goes through them in a pipeline of "
+        "HiddenActivations(network) and LogisticRegression().",
+    )
     if np.ndim(explainer._training_X) != 2:
         raise ValueError(
             f"{who} got an explainer whose training rows are no table of numbers (texts?), so that "

@@ -52,7 +52,7 @@ class Retrained:
         fitted: Objective = explainer.objective_
         self._inverse = explainer.solver_
         self._context = explainer._solver_context
-        self._damping = explainer.damping * fitted.n_rows
+        self._damping = explainer.report_.damping * fitted.n_rows
         self._noise = sampling_noise(fitted, self._inverse, self._context.random_state)
         self._target = TOLERANCE * self._noise + self._rounding(fitted)
         self._X: Array | None = None

@@ -6,10 +6,12 @@ from .functions import Functions
 from .kernel import NO_RESIDUAL, KernelMap, KernelPredictor
 from .linear import LinearPredictor
 from .location_scale import LocationScalePredictor
+from .network import NetworkPredictor
+from .network_map import NetworkMap
 from .rows import TrainingRows
 from .storage import append_rows, replace_rows
 
-Predictor = LinearPredictor | KernelPredictor
+Predictor = LinearPredictor | KernelPredictor | NetworkPredictor
 
 __all__ = [
     "NO_RESIDUAL",
@@ -20,6 +22,8 @@ __all__ = [
     "LinearMap",
     "LinearPredictor",
     "LocationScalePredictor",
+    "NetworkMap",
+    "NetworkPredictor",
     "Predictor",
     "TrainingRows",
     "append_rows",

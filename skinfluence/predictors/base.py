@@ -35,6 +35,8 @@ class LinearMap(ABC):
 
     # Whether inputs are implicit, by a kernel: no product with them but through other rows.
     implicit: bool = False
+    # Whether it is linear in θ to first order alone, around the fitted parameters.
+    tangent: bool = False
     # Whether the constant's parameters are given rather than fitted.
     fixed_constant: bool = False
     # Which coordinates (q, K) are parameters at all; None where all are.
@@ -71,6 +73,11 @@ class LinearMap(ABC):
         return self.n_inputs * self.n_outputs
 
     @property
+    def theta_shape(self) -> tuple[int, int]:
+        """Of θ, (q, K)."""
+        return self.n_inputs, self.n_outputs
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the large products."""
         return np.dtype(self.X.dtype)
@@ -99,6 +106,14 @@ class LinearMap(ABC):
     @abstractmethod
     def jvp(self, directions: Any) -> Array:
         """(p, m) → (n, K, m)."""
+
+    def values(self, parameters: Any) -> Array:
+        """Decision values (n, K, m) at parameters (p, m)."""
+        return self.jvp(parameters)
+
+    def own_values_at(self, parameters: Array) -> Array:
+        """Each row's decision values at its own parameters, (p, n) → (n, K)."""
+        return self.own_values(parameters)
 
     @abstractmethod
     def vjp(self, cotangents: Array) -> Array:
@@ -131,6 +146,10 @@ class LinearMap(ABC):
     @abstractmethod
     def input_vjp(self, parameters: Any, cotangents: Array) -> Array:
         """Gradient of Σ_k cotangent_k z_k with respect to each row's features, (n, d)."""
+
+    def direction_input_vjp(self, direction: Any, cotangents: Array) -> Array:
+        """The same of Σ_k cotangent_k ż_k, with ż the change of z along a direction (p, 1)."""
+        return self.input_vjp(direction, cotangents)
 
     def shown(self, directions: Array) -> Array:
         """Directions (p, m) as the estimator's coefficients have them."""

@@ -21,6 +21,7 @@ from .base import (
     SolverContext,
     require_features,
 )
+from .factorisation import NO_MINIMUM
 from .preconditioners import (
     DIAGONAL,
     Preconditioner,
@@ -37,6 +38,9 @@ LARGEST_DENSE_PRECONDITIONER = 12_000
 # Nor where building one costs more than this many products with the Hessian: on sparse data a
 # product is cheap and a factor is not.
 MOST_PRODUCTS = 500
+
+# Of the lengths of a direction and of its product: less than that of them is rounding.
+NEGATIVE_SHARE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,7 @@ class CGInverse(InverseHessian):
             self.n_iter += 1
 
         solution, info = run_cg(
-            stacked(self.operator.matmat),
+            stacked(self._products),
             unit.reshape(-1),
             stacked(self._preconditioner),
             tolerance,
@@ -188,6 +192,15 @@ class CGInverse(InverseHessian):
         if info != 0:
             self._warn(unit, solution, tolerance)
         return np.asarray(solution)
+
+    def _products(self, directions: Array) -> Array:
+        """∇²J V for search directions, none of which may bend down."""
+        products = self.operator.matmat(directions)
+        bends = np.einsum("pm,pm->m", directions, products)
+        lengths = np.linalg.norm(directions, axis=0) * np.linalg.norm(products, axis=0)
+        if (bends < -NEGATIVE_SHARE * lengths).any():
+            raise SingularHessianError(f"CG met a direction of negative curvature. {NO_MINIMUM}")
+        return np.asarray(products)
 
     def _warn(self, unit: Array, solution: Array, tolerance: float) -> None:
         residual = np.linalg.norm(unit - self.operator.matmat(solution), axis=0)

@@ -88,6 +88,8 @@ class CholeskyInverse(InverseHessian):
         """M_i, (n, K, K)."""
         if self.operator.curvature.separable:
             return self._separable_leverage(linear_map)
+        if linear_map.tangent:
+            return self._tangent_leverage(linear_map)
         # The inverse of the factor costs p³/3, a row's own K columns 2 K p².
         few = 6 * linear_map.n_rows * self.operator.n_outputs < self.operator.n_parameters
         if few and self._half_inverse is None:
@@ -105,6 +107,19 @@ class CholeskyInverse(InverseHessian):
             gradients = linear_map.take(rows).columns(residuals[rows])
             half = self.factors[0].half_solve(self.operator.to_blocks(gradients)[0])
             result[rows] = np.einsum("pi,pi->i", half, half)
+        return result
+
+    def _tangent_leverage(self, linear_map: LinearMap) -> Array:
+        # Rows have no inputs that their K gradients share.
+        k = self.operator.n_outputs
+        result = np.empty((linear_map.n_rows, k, k))
+        bytes_per_row = 8 * 3 * k * self.operator.n_parameters
+        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+            block = linear_map.take(rows)
+            units = [block.columns(np.tile(unit, (block.n_rows, 1))) for unit in np.eye(k)]
+            half = self.factors[0].half_solve(np.concatenate(units, axis=1))
+            by_row = half.reshape(len(half), k, block.n_rows).transpose(2, 1, 0)
+            result[rows] = by_row @ by_row.transpose(0, 2, 1)
         return result
 
     def _separable_leverage(self, linear_map: LinearMap) -> Array:

@@ -18,8 +18,9 @@ from ..exceptions import SingularHessianError
 NO_MINIMUM = (
     "The Hessian has negative eigenvalues: the fitted parameters are no minimum of the estimator's "
     "objective, whose loss is not convex. Check that it has converged (lower tol, raise max_iter), "
-    "and that X, y and sample_weight are those that it was fitted on; or use a link or a loss that "
-    "is convex, or a stronger penalty."
+    "and that X, y and sample_weight are those that it was fitted on; or pass damping='auto', or "
+    "hessian='gauss-newton' for a network; or use a link or a loss that is convex, or a stronger "
+    "penalty."
 )
 # A right-hand side with a larger share than this in the null space has no solution.
 NULL_SHARE = 1e-6

@@ -21,7 +21,6 @@ from sklearn.exceptions import ConvergenceWarning
 from ..curvature import Array
 from ..exceptions import warn_user
 from ..operators import HessianOperator
-from ..predictors.batches import BatchMap
 from .base import InverseHessian, Solver, SolverContext, require_features
 from .cg import CG
 from .spectrum import Spectrum, estimate_spectrum
@@ -203,9 +202,7 @@ def run_chains(
         )
         with np.errstate(over="ignore", invalid="ignore"):  # of a chain that diverges
             for t in range(steps):
-                batch = BatchMap(operator.features, rows[t])
-                curvature = operator.curvature.take(rows[t].reshape(-1))
-                product = batch.vjp(curvature.matmul(batch.jvp(iterate)))
+                product = operator.batch_products(rows[t], iterate)
                 bent = per_row * product + operator.penalty_product(iterate)
                 iterate += step * (right_hand_sides - bent)
                 if start + t >= first_averaged:

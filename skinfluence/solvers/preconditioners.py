@@ -32,7 +32,8 @@ class SampledHessian:
     def __init__(self, operator: HessianOperator, n_rows: int, context: SolverContext) -> None:
         rng = np.random.default_rng(context.random_state)
         rows = np.sort(rng.choice(operator.n_rows, size=n_rows, replace=False))
-        self.sample = operator.rows(rows, scale=operator.n_rows / n_rows)
+        # That of Gauss–Newton is positive definite, whatever the sample.
+        self.sample = operator.gauss_newton().rows(rows, scale=operator.n_rows / n_rows)
         blocks = self.sample.dense_blocks()
         # Without a penalty a sample can be singular where the whole is not. A small relative
         # shift keeps the preconditioner positive definite, and a column that is zero in the

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigvalsh_tridiagonal
+from scipy.linalg import eigh_tridiagonal
 
 from ..curvature import Array
 from ..operators import HessianOperator
@@ -58,7 +58,7 @@ def estimate_spectrum(operator: HessianOperator, context: SolverContext) -> Spec
     sample = operator.rows(rows, scale=n / size)
     per_row = sample.features.squared_norms() * sample.curvature.largest_eigenvalues() * size
     weight = per_row.sum()
-    ritz = lanczos(sample, rng)
+    ritz = lanczos(sample, rng).values
     return Spectrum(
         largest=float(ritz[-1]),
         smallest=max(float(ritz[0]), float(operator.penalty_diagonal().min())),
@@ -66,22 +66,37 @@ def estimate_spectrum(operator: HessianOperator, context: SolverContext) -> Spec
     )
 
 
-def lanczos(operator: HessianOperator, rng: np.random.Generator) -> Array:
-    """Ritz values of a few Lanczos steps with full reorthogonalisation, ascending."""
-    steps = min(LANCZOS_STEPS, operator.n_parameters)
-    vector = rng.standard_normal(operator.n_parameters)
-    basis = [vector / np.linalg.norm(vector)]
-    diagonal: list[float] = []
-    off_diagonal: list[float] = []
-    for _ in range(steps):
-        following = np.asarray(operator.matvec(basis[-1]), dtype=np.float64)
-        diagonal.append(float(following @ basis[-1]))
+@dataclass(frozen=True)
+class Ritz:
+    """Ritz values of a symmetric operator, ascending.
+
+    Parameters
+    ----------
+    values : ndarray of shape (steps,)
+    errors : ndarray of shape (steps,)
+        No further away than this is an eigenvalue.
+    """
+
+    values: Array
+    errors: Array
+
+
+def lanczos(operator: Any, rng: np.random.Generator, steps: int = LANCZOS_STEPS) -> Ritz:
+    """A few Lanczos steps with full reorthogonalisation, from a random start."""
+    steps = min(steps, operator.shape[0])
+    vector = rng.standard_normal(operator.shape[0])
+    basis = np.empty((steps, len(vector)))
+    basis[0] = vector / np.linalg.norm(vector)
+    diagonal, off_diagonal = np.zeros(steps), np.zeros(steps)
+    for step in range(steps):
+        following = np.asarray(operator.matvec(basis[step]), dtype=np.float64)
+        diagonal[step] = following @ basis[step]
+        known = basis[: step + 1]
         for _ in range(2):
-            for known in basis:
-                following -= (following @ known) * known
-        length = float(np.linalg.norm(following))
-        if length <= 1e-10 * abs(diagonal[0]) or len(diagonal) == steps:
+            following -= known.T @ (known @ following)
+        off_diagonal[step] = np.linalg.norm(following)
+        if off_diagonal[step] <= 1e-10 * np.abs(diagonal).max() or step + 1 == steps:
             break
-        off_diagonal.append(length)
-        basis.append(following / length)
-    return np.asarray(eigvalsh_tridiagonal(np.array(diagonal), np.array(off_diagonal)))
+        basis[step + 1] = following / off_diagonal[step]
+    values, vectors = eigh_tridiagonal(diagonal[: step + 1], off_diagonal[:step])
+    return Ritz(values, off_diagonal[step] * np.abs(vectors[-1]))
