@@ -59,7 +59,7 @@ class Downdate:
     @property
     def determined(self) -> bool:
         """Whether the other rows leave the model determined."""
-        return bool(np.linalg.svd(self.left, compute_uv=False)[-1] >= self.inverse.least_left)
+        return bool(self.inverse.leaves_enough(self.left))
 
     def solve(self, right_hand_sides: Array) -> Array:
         """(∇²J_c)⁻¹ B, (p, m)."""

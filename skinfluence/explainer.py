@@ -50,8 +50,8 @@ class InfluenceExplainer(
     """Which training rows are responsible for a prediction.
 
     Influence functions (Koh & Liang, ICML 2017) for scikit-learn's linear, logistic,
-    support-vector and kernel models, with a second-order or exact answer to what happens when a
-    row is removed.
+    support-vector and kernel models and its neural networks, with a second-order or exact answer
+    to what happens when a row is removed.
 
     Parameters
     ----------
@@ -70,8 +70,9 @@ class InfluenceExplainer(
     hessian : {"auto", "exact", "gauss-newton"}, default="auto"
         Of networks, whose exact Hessian may have negative eigenvalues: that (an error where it has
         any, with its damping), or the Gauss-Newton matrix, which leaves the second derivatives of
-        decision values out and never has. "auto" takes the exact one where it can, and says in
-        ``report_`` which and why. Of all other models the two are the same.
+        decision values out and never has. "auto" takes the exact one at a minimum, and elsewhere
+        Gauss-Newton, with as much damping by "auto" as the exact one would need; ``report_`` says
+        which and why. Of all other models the two are the same.
     smoothing : float, default=1e-3
         Temperature of the smooth hinge that stands in for the hinge, in margin units
         (Section 4.3), and of the smoothed epsilon-insensitive loss, in deviations of y.
@@ -102,9 +103,11 @@ class InfluenceExplainer(
         to a unit diagonal by Cholesky; of ∇²J itself, from below, by iterative solvers),
         ``rank`` (None where the solver doesn't see it), ``damping`` (as a number), ``hessian``
         ("exact" or "gauss-newton"), ``hessian_reason``, ``smallest_eigenvalue`` (a lower bound of
-        that of H without damping; None where nobody had to ask), ``held`` (what of the model
-        is held as fitted, beside hyper-parameters: the support of an L1 penalty, say) and
-        ``seconds``.
+        that of the exact H without damping, of a network; None where nobody had to ask),
+        ``newton_share`` (of a network: how much of the Newton step from its parameters
+        ``kind="removal"`` takes with and without a row; below 1 where that led uphill), ``held``
+        (what of the model is held as fitted, beside hyper-parameters: the support of an L1
+        penalty, say) and ``seconds``.
 
     Notes
     -----
@@ -118,10 +121,13 @@ class InfluenceExplainer(
       with the same hyper-parameters, by one Newton step corrected for the row's own leverage,
       and the target evaluated there. Exact for squared loss. For a loss, positive = helpful. For
       losses with kinks (hinge, epsilon-insensitive) one step would not do: the same as "refit".
-    - ``kind="refit"``: that change exactly, for any loss: Newton steps for all rows together until
-      each row's own leave-one-out optimum, from the estimator's own optimum as the reference (so
-      a loose ``tol`` of the estimator doesn't blur it). Some five passes over the data per row;
-      ``damping`` plays no part. Losses with kinks are smoothed by a thousandth of ``smoothing``.
+      Of a network: the difference between training on from its parameters without the row and
+      with it, by one Newton step each.
+    - ``kind="refit"``: that change exactly, for any loss, but not of networks: Newton steps for
+      all rows together until each row's own leave-one-out optimum, from the estimator's own
+      optimum as the reference (so a loose ``tol`` of the estimator doesn't blur it). Some five
+      passes over the data per row; ``damping`` plays no part. Losses with kinks are smoothed by a
+      thousandth of ``smoothing``.
 
     Examples
     --------
@@ -215,9 +221,10 @@ class InfluenceExplainer(
         self.solver_ = solver.factor(convex.operator, context)
         require_determined(self.objective_, enough, self.solver_.rank)
         self._solver, self._solver_context = solver, context
-        reference = self.objective_
+        reference, share = self.objective_, None
         if isinstance(reference, NetworkObjective):
             reference = reference.after_newton_step(self.solver_)
+            share = reference.newton_share
         self._removal = RowRemoval(Scenarios(reference, self.solver_, solver, context))
         self._refits = None
         self._norms = {}
@@ -235,6 +242,7 @@ class InfluenceExplainer(
             hessian=convex.name,
             hessian_reason=convex.reason,
             smallest_eigenvalue=convex.smallest_eigenvalue,
+            newton_share=share,
             held=self.objective_.held,
             seconds=perf_counter() - started,
         )

@@ -16,6 +16,7 @@ from .active_set import leaves_support, warn_of_support
 from .curvature import Array
 from .downdates import column_inverse
 from .exceptions import warn_user
+from .refit_words import ways_to_determine
 from .refits import Refits
 from .removal import RowRemoval
 from .reweighting import Reweighting
@@ -61,8 +62,8 @@ def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Mo
     if undetermined:
         warn_user(
             f"{len(undetermined)} {what} leave the model undetermined (for example "
-            f"{undetermined[:5]}): too few rows remain, so their effects are NaN. Add a penalty "
-            "to the estimator or pass damping.",
+            f"{undetermined[:5]}): too few rows remain, so their effects are NaN. "
+            f"{ways_to_determine(removal.inverse.operator.bends_back)}",
             RuntimeWarning,
         )
 

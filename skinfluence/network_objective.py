@@ -22,6 +22,8 @@ from .predictors import NetworkMap, NetworkPredictor
 from .solvers import InverseHessian
 from .tangent_hessian import TangentHessian
 
+HALVINGS = 8
+
 
 @dataclass(frozen=True)
 class NetworkObjective(Objective):
@@ -35,11 +37,14 @@ class NetworkObjective(Objective):
         θ̃, or θ̃ + δ.
     second_order : bool
         Whether ∇²J has the second derivatives of decision values, or is the Gauss–Newton matrix.
+    newton_share : float
+        How much of δ is taken.
     """
 
     predictor: NetworkPredictor
     linear_map: NetworkMap
     second_order: bool = True
+    newton_share: float = 0.0
 
     @cached_property
     def fitted_values(self) -> Array:
@@ -59,7 +64,8 @@ class NetworkObjective(Objective):
         weights = self.weights.values if weights is None else weights
         pull = None
         if self.second_order:
-            pull = weights * self.loss.residual(self.y, self.fitted_values)
+            # Held as the features ∂z/∂θ are: what leaves with a row is its curvature alone.
+            pull = self.weights.values * self.loss.residual(self.y, self.fitted_values)
         penalty = self.penalty.scaled(penalty_scale).diagonal(self.theta)
         return TangentHessian(self.linear_map, self.curvature_with(weights), penalty, pull=pull)
 
@@ -69,4 +75,10 @@ class NetworkObjective(Objective):
         # With a factor at hand without a check of its range, of which rounding may fall out.
         iterates = bool(inverse.iterative_operations(1))
         step = inverse.solve(gradient) if iterates else inverse.estimate(gradient)
-        return replace(self, theta=self.theta - step)
+        before = self.value()
+        # Where bends of the exact Hessian mislead, a whole step may lead uphill.
+        for share in 0.5 ** np.arange(HALVINGS):
+            moved = replace(self, theta=self.theta - share * step, newton_share=float(share))
+            if moved.value() <= before:
+                return moved
+        return self

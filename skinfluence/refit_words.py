@@ -14,6 +14,16 @@ def changed(what: str, verb: str) -> str:
     return f"without {what}" if verb == LEFT_OUT else f"with {what} {verb}"
 
 
+def ways_to_determine(bends_back: bool) -> str:
+    """What to do about rows without which one Newton step has no answer."""
+    if bends_back:
+        return (
+            "Their Hessian has a negative eigenvalue without them: pass hessian='gauss-newton' for "
+            "a network, or damping."
+        )
+    return "Add a penalty to the estimator or pass damping."
+
+
 def warn_undetermined(names: list[int], what: str, verb: str) -> None:
     """Of rows or groups without which, or with others in whose place, there is no optimum."""
     if names:

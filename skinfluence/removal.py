@@ -26,6 +26,7 @@ from .effects import row_scores, target_blocks
 from .exceptions import warn_user
 from .exchanges import Exchanges
 from .predictors import LinearMap
+from .refit_words import ways_to_determine
 from .row_downdates import RowDowndates
 from .scenarios import Scenario, Scenarios
 
@@ -261,10 +262,11 @@ class RowRemoval:
         self._known[missing] = True
         if len(found.undetermined):
             undetermined = missing[found.undetermined].tolist()
+            ways_out = ways_to_determine(self.inverse.operator.bends_back)
             warn_user(
-                f"{len(undetermined)} training rows have leverage 1 (for example "
+                f"{len(undetermined)} training rows have leverage 1 or more (for example "
                 f"{undetermined[:5]}): without them the model is not determined, so their "
-                "kind='removal' effects are NaN. Add a penalty to the estimator or pass damping.",
+                f"kind='removal' effects are NaN. {ways_out}",
                 RuntimeWarning,
             )
         leaving = rows_leaving_support(self.objective, missing, self._parameter_steps)

@@ -91,8 +91,7 @@ class RowDowndates:
 
     def determined(self) -> Array:
         """Which columns leave the model determined, (m,)."""
-        smallest = np.linalg.svd(self.left, compute_uv=False)[:, -1]
-        return np.asarray(smallest >= self.inverse.least_left)
+        return self.inverse.leaves_enough(self.left)
 
     def steps(self, right: Array) -> Array:
         """(I − C_c M_c)⁻¹ b_c for b (m, J K)."""

@@ -211,7 +211,7 @@ def test_rows_without_weight():
     case = Case("classes", hidden=(4, 3))
     X, y = case.data(n=N)
     weights = np.where(np.arange(N) % 5 == 0, 0.0, 1.0)
-    model = case.estimator(**CONVERGED | {"alpha": 1.0}).fit(X, y, sample_weight=weights)
+    model = case.estimator(**CONVERGED | {"alpha": 3.0}).fit(X, y, sample_weight=weights)
     explainer = InfluenceExplainer(model, prefit=True, n_jobs=1).fit(X, y, sample_weight=weights)
     kept = weights > 0
     without = explained(model, X[kept], y[kept])

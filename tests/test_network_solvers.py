@@ -54,7 +54,7 @@ def dense(explainer):
 
 
 # ------------------------------------------------------------------------------------- solvers
-KINDS = {"exact": {}, "gauss-newton": {"hessian": "gauss-newton"}}
+KINDS = {"exact": {"hessian": "exact", "damping": 0.6}, "gauss-newton": {"hessian": "gauss-newton"}}
 SOLVERS = [
     CG(tol=1e-9, preconditioner="none", max_iter=4000),
     CG(tol=1e-9, preconditioner="jacobi", max_iter=4000),

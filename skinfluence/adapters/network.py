@@ -9,18 +9,15 @@ over the batch. So over a pass through n rows its strength in the sum is α n ·
 from __future__ import annotations
 
 import warnings
-from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from ..blocks import row_blocks
 from ..coding import ClassLabels, LabelColumns, RealTargets, TargetCoding
 from ..curvature import Array
 from ..losses import BinomialLogLoss, HalfSquaredError, Loss, SoftmaxLogLoss, TweedieLoss
@@ -30,10 +27,6 @@ from ..predictors import NetworkPredictor
 from ..responses import Exponential
 from ..weighting import RowWeights
 from .dispatch import as_objective, refuse, unit_weights
-from .fixed import same_hyperparameters, shown_by, with_decision_values
-
-# Of fits that go on, in units of the gradient of the mean loss.
-SMALLEST_TOL = 1e-8
 
 
 @as_objective.register(MLPClassifier)
@@ -125,6 +118,12 @@ def penalty_strength(estimator: Any, n_rows: int) -> tuple[float, int]:
     return float(estimator.alpha * n_rows * (1.0 / sizes).mean()), len(sizes)
 
 
+def holds_out(estimator: Any) -> bool:
+    """Whether rows were, or will be, kept for validation; those of partial_fit never are."""
+    score = getattr(estimator, "best_validation_score_", np.nan)
+    return bool(estimator.early_stopping) and estimator.solver != "lbfgs" and score is not None
+
+
 @refuse.register(MLPClassifier)
 @refuse.register(MLPRegressor)
 def require_seed(estimator: Any) -> None:
@@ -134,8 +133,7 @@ def require_seed(estimator: Any) -> None:
     ------
     ValueError
     """
-    seeded = isinstance(estimator.random_state, (int, np.integer))
-    if seeded or not estimator.early_stopping or estimator.solver == "lbfgs":
+    if isinstance(estimator.random_state, (int, np.integer)) or not holds_out(estimator):
         return
     raise ValueError(
         f"{type(estimator).__name__} got early_stopping=True and random_state="
@@ -154,7 +152,7 @@ def validation_rows(estimator: Any, X: Any, y: Any, encoded: Array) -> Array:
     ValueError
         Where they can't be told, being drawn without a seed or from other rows.
     """
-    if not estimator.early_stopping or estimator.solver == "lbfgs":
+    if not holds_out(estimator):
         return np.empty(0, dtype=np.intp)
     require_seed(estimator)
     who, share = type(estimator).__name__, estimator.validation_fraction
@@ -189,107 +187,3 @@ def validation_rows(estimator: Any, X: Any, y: Any, encoded: Array) -> Array:
         "was fitted on, or it was fitted with sample_weight. Pass those, or fit with "
         "early_stopping=False."
     )
-
-
-class ShowsSignals(MLPClassifier):
-    """A classifier that shows what its output activation is applied to."""
-
-    def decision_function(self, X: Any) -> Array:
-        """(rows,) or (rows, K)."""
-        without_activation = copy(self)
-        without_activation.out_activation_ = "identity"
-        shown = without_activation.predict_proba(X)
-        return np.asarray(shown[:, 1] if self.n_outputs_ == 1 else shown)
-
-
-class ShowsLabelSignals(ShowsSignals):
-    """A classifier of several labels, which predicts these."""
-
-    def predict(self, X: Any) -> Array:
-        """(rows, labels)."""
-        return self.decision_function(X)
-
-
-class GoesOn:
-    """A network whose ``fit`` goes on from where it is, by ``max_iter`` steps of all rows."""
-
-    def fit(self, X: Any, y: Any, **options: Any) -> Any:
-        """Batches of all rows, and no word about being the last."""
-        self.set_params(batch_size=X.shape[0])  # type: ignore[attr-defined]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return super().fit(X, y, **options)  # type: ignore[misc]
-
-
-class ClassifierThatGoesOn(GoesOn, ShowsSignals):
-    """By gradient descent."""
-
-
-class LabelsThatGoOn(GoesOn, ShowsLabelSignals):
-    """By gradient descent."""
-
-
-class RegressorThatGoesOn(GoesOn, MLPRegressor):
-    """By gradient descent."""
-
-
-@same_hyperparameters.register(MLPClassifier)
-@same_hyperparameters.register(MLPRegressor)
-def _from_where_it_is(estimator: Any, rows: Any = None) -> Any:
-    """A copy whose ``fit`` goes on from the fitted parameters, all rows in each step.
-
-    With "lbfgs" to the optimum. After "sgd" or "adam", which may have ended far from any, as many
-    steps of gradient descent as ``max_iter`` says, with or without a row: from there an optimizer
-    of second order would go to whatever optimum, another one after the slightest change.
-
-    Raises
-    ------
-    TypeError
-        With early stopping, which would hold other rows out.
-    """
-    if estimator.early_stopping and estimator.solver != "lbfgs":
-        who = "MLPClassifier" if is_classifier(estimator) else "MLPRegressor"
-        raise TypeError(
-            f"InfluenceExplainer got {who}(early_stopping=True) to refit "
-            "without rows: it would hold other rows out for validation each time, which changes "
-            "more than a row does. Fit it with early_stopping=False to verify effects."
-        )
-    if estimator.solver == "lbfgs":
-        # A tol that ended the fit would end the next before it begins.
-        tol = min(float(estimator.tol), SMALLEST_TOL)
-        return deepcopy(estimator).set_params(warm_start=True, tol=tol)
-    kind = ClassifierThatGoesOn if is_classifier(estimator) else RegressorThatGoesOn
-    kind = LabelsThatGoOn if isinstance(estimator, ShowsLabelSignals) else kind
-    going_on = deepcopy(shown_by(kind, estimator)).set_params(
-        warm_start=True,
-        solver="sgd",
-        learning_rate="constant",
-        shuffle=False,
-        tol=0.0,
-        n_iter_no_change=estimator.max_iter,
-    )
-    if rows is None:
-        return going_on
-    strength, _ = penalty_strength(estimator, rows.shape[0])
-    return going_on.set_params(
-        alpha=strength, learning_rate_init=_stable_rate(estimator, rows, strength)
-    )
-
-
-def _stable_rate(estimator: Any, rows: Any, strength: float) -> float:
-    """A step length that no curvature of the mean loss is too large for."""
-    predictor, total = network_predictor(estimator), strength
-    for block in row_blocks(rows.shape[0], 8 * 4 * predictor.n_parameters):
-        linear_map = predictor.linearize(rows[block])
-        # No more than 1 for a squared error or a log-loss; the predicted counts for Poisson's.
-        bends = np.ones(linear_map.n_rows)
-        if getattr(estimator, "loss", "") == "poisson":
-            bends = np.maximum(1.0, np.exp(linear_map.layers.outputs).max(axis=1))
-        total += float(bends @ linear_map.squared_norms())
-    return rows.shape[0] / total
-
-
-@with_decision_values.register(MLPClassifier)
-def _before_output_activation(estimator: Any) -> Any:
-    several = estimator.n_outputs_ > 1 and estimator.out_activation_ == "logistic"
-    return shown_by(ShowsLabelSignals if several else ShowsSignals, estimator)

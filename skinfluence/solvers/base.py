@@ -148,6 +148,15 @@ class InverseHessian(ABC):
         """I − C_i M_i, what is left without each row, for C_i as in ∇²J: (n, K, K)."""
         return np.eye(self.operator.n_outputs) - curvature @ leverage
 
+    def leaves_enough(self, left: Array) -> Array:
+        """Whether matrices I − C M (…, size, size) leave the model determined, (…)."""
+        if self.operator.bends_back:
+            # Leverages may be above 1, of which a singular value wouldn't tell the sign.
+            smallest = np.linalg.eigvals(left).real.min(axis=-1)
+        else:
+            smallest = np.linalg.svd(left, compute_uv=False)[..., -1]
+        return np.asarray(smallest >= self.least_left)
+
     def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
         """g_iᵀ (∇²J)⁻¹ g_i with g_i = φ_i ⊗ r_i, (n,)."""
         result = np.empty(linear_map.n_rows)

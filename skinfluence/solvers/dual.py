@@ -46,6 +46,11 @@ class Dual(Solver):
 
     def factor(self, operator: HessianOperator, context: SolverContext) -> DualInverse:
         """Form and factorise."""
+        if operator.linear_map.tangent:
+            raise ValueError(
+                "InfluenceExplainer got solver='dual' for a network, which has no dual system. Use "
+                "solver='cholesky' or 'cg'."
+            )
         if operator.bends_back:
             raise ValueError(
                 "InfluenceExplainer got solver='dual' for a loss of which some training rows have "

@@ -113,7 +113,7 @@ class SpectralFactor:
                 "range: these rows differ from the others in a way that the training rows do not "
                 "determine, for example through a column that is constant in training or a "
                 "combination of collinear columns. Remove such columns, add a penalty to the "
-                "estimator, or pass damping=1e-6 or larger."
+                "estimator, or pass damping=1e-6 or larger ('auto' for a network)."
             )
 
 
