@@ -155,7 +155,7 @@ def compare_dampings(name, model, X, y, x_test, y_test, rows, actual, hessian) -
         used = f"{explainer.report_.damping:.2g}" + " (auto)" * (damping == "auto")
         found = {kind: predicted(explainer, x_test, y_test, kind, rows) for kind in KINDS}
         for kind, values in found.items():
-            rank = spearmanr(values, actual).statistic
+            rank = spearmanr(values, actual)[0]
             words = f"{agreement(values, actual)}  Spearman {rank:.4f}"
             print(f"  {hessian:12} damping {used:13} {kind:8} {words}", flush=True)
         correlation = np.corrcoef(found["removal"], actual)[0, 1]

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import time
 
+from network import N_ROWS, converged, not_converged, pooled
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from skinfluence import CG, as_objective
+from skinfluence.convexity import convex_quadratic
 from skinfluence.datasets import fetch_enron1, fetch_mnist, fetch_newsgroups20, load_spambase
 from skinfluence.solvers import SolverContext
 
 LARGEST_DENSE = 12_000
 
 
-def compare(name: str, model, X, y) -> None:
+def compare(name: str, model, X, y, damping=0.0) -> None:
     objective = as_objective(model.fit(X, y), X, y)
-    operator = objective.hessian()
+    operator = convex_quadratic(objective, "exact", damping, SolverContext()).operator
     rows = slice(0, 5)
     gradients = objective.linear_map.take(rows).columns(objective.residuals[rows])
     print(f"{name}: n = {operator.n_rows}, p = {operator.n_parameters}")
@@ -56,6 +58,11 @@ def main() -> None:
     X, y = mnist.data[:55_000], mnist.target[:55_000]
     model = LogisticRegression(C=1.0 / (0.01 * len(X)), fit_intercept=False, max_iter=1000)
     compare("MNIST, ten classes", model, X, y)
+    # The networks of benchmarks/network.py, on a tenth of the rows.
+    X, y = pooled(X[:N_ROWS]), y[:N_ROWS]
+    halfway = not_converged(X, y, epochs=30)
+    compare("network, not converged", halfway.set_params(warm_start=True, max_iter=1), X, y, "auto")
+    compare("network, converged", converged(X, y), X, y, 1e-3)
 
 
 if __name__ == "__main__":

@@ -237,7 +237,7 @@ def test_rows_without_weight():
         ),
         (
             lambda e, X, y: TrainingSetAttack(e).attack(X, y),
-            ["to attack", "HiddenActivations(network) and LogisticRegression()"],
+            ["an attack", "HiddenActivations(network) and LogisticRegression()"],
         ),
     ],
     ids=["influence", "reweight", "loo", "diagnostics", "dof", "sets", "attack"],

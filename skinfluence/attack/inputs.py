@@ -35,7 +35,7 @@ def check_explainer(explainer: Any, who: str) -> Any:
     check_is_fitted(explainer)
     require_features(explainer.objective_.predictor)
     explainer._require_optimum(
-        "to attack",
+        "an attack",
         "Freeze its hidden layers: the attack goes through them in a pipeline of "
         "HiddenActivations(network) and LogisticRegression().",
     )
