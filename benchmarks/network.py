@@ -140,19 +140,21 @@ def compare(name, model, X, y, x_test, y_test, options) -> list:
         f"image {losses_of(model, x_test, y_test)[0]:.3f}, trained on with all rows "
         f"{losses[0]:.3f}, without one {actual.min():+.3f} to {actual.max():+.3f} of that"
     )
-    return [compare_dampings(name, model, X, y, x_test, y_test, rows, actual, h) for h in HESSIANS]
+    data = model, X, y, x_test, y_test, rows, actual
+    compare_dampings(name, *data, "auto", (None,))  # the defaults
+    return [compare_dampings(name, *data, hessian, DAMPINGS) for hessian in HESSIANS]
 
 
-def compare_dampings(name, model, X, y, x_test, y_test, rows, actual, hessian) -> tuple:
+def compare_dampings(name, model, X, y, x_test, y_test, rows, actual, hessian, dampings) -> tuple:
     """By one Hessian; returns title, predictions and truth where removal correlates best."""
     best, panel = -np.inf, ()
-    for damping in DAMPINGS:
+    for damping in dampings:
         try:
             explainer = explained(model, X, y, hessian, damping)
         except SingularHessianError:
             print(f"  {hessian:12} damping {damping:<13} refused: not positive definite")
             continue
-        used = f"{explainer.report_.damping:.2g}" + " (auto)" * (damping == "auto")
+        used = f"{explainer.report_.damping:.2g}" + " (auto)" * (damping in ("auto", None))
         found = {kind: predicted(explainer, x_test, y_test, kind, rows) for kind in KINDS}
         for kind, values in found.items():
             rank = spearmanr(values, actual)[0]

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..curvature import Array
+from .contrasts import OnContrasts
 from .features import FeatureMap
 from .selection import Selection
 
 
 @dataclass(frozen=True)
-class LinearPredictor:
+class LinearPredictor(OnContrasts):
     """Where a linear estimator keeps its parameters, and how θ packs them.
 
     Parameters
@@ -87,19 +88,6 @@ class LinearPredictor:
             return {"coef": coef, "intercept": np.zeros((m, *self.intercept_shape))}
         intercept = theta[:, :, -1].reshape(m, *self.intercept_shape)
         return {"coef": coef, "intercept": intercept * self.constant}
-
-    def class_values(self, decision_values: Array) -> Array:
-        """Decision values (rows, K, …) of the estimator's own outputs, (rows, C, …).
-
-        Those of a loss on contrasts sum to zero over the classes.
-        """
-        if self.contrasts is None:
-            return decision_values
-        return np.asarray(np.moveaxis(np.tensordot(self.contrasts, decision_values, (1, 1)), 0, 1))
-
-    def class_vjp(self, cotangents: Array) -> Array:
-        """The transpose of ``class_values`` for one column, (rows, C) → (rows, K)."""
-        return cotangents if self.contrasts is None else cotangents @ self.contrasts
 
     def linearize(self, X: Any) -> FeatureMap:
         """The map from parameters to the decision values of these rows."""

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..curvature import Array
+from .contrasts import OnContrasts
 from .network_map import NetworkMap
 
 
 @dataclass(frozen=True)
-class NetworkPredictor:
+class NetworkPredictor(OnContrasts):
     """A network at its fitted parameters, around which it is linear in θ to first order.
 
     θ is (p, 1): the weights of all layers, first to last, then their intercepts.
@@ -82,19 +83,6 @@ class NetworkPredictor:
         arrays = [part.reshape(m, *shape) for part, shape in zip(parts, shapes, strict=True)]
         n_layers = len(self.coefs)
         return {"coefs": arrays[:n_layers], "intercepts": arrays[n_layers:]}
-
-    def class_values(self, decision_values: Array) -> Array:
-        """Decision values (rows, K, …) of the estimator's own outputs, (rows, C, …).
-
-        Those of a loss on contrasts sum to zero over the classes.
-        """
-        if self.contrasts is None:
-            return decision_values
-        return np.asarray(np.moveaxis(np.tensordot(self.contrasts, decision_values, (1, 1)), 0, 1))
-
-    def class_vjp(self, cotangents: Array) -> Array:
-        """The transpose of ``class_values`` for one column, (rows, C) → (rows, K)."""
-        return cotangents if self.contrasts is None else cotangents @ self.contrasts
 
     def linearize(self, X: Any) -> NetworkMap:
         """The derivative of these rows' decision values in θ, at the fitted parameters."""
