@@ -114,8 +114,11 @@ class Layers:
         return None if bend is None else [bend(each) for each in self.activations]
 
     def take(self, rows: Any) -> Layers:
-        """On some of the rows."""
-        return Layers(self.X[rows], self.network, [each[rows] for each in self.activations])
+        """On some of the rows, with what is known of them."""
+        taken = Layers(self.X[rows], self.network, [each[rows] for each in self.activations])
+        taken.weights, taken.slopes = self.weights, [each[rows] for each in self.slopes]
+        taken.bends = None if self.bends is None else [each[rows] for each in self.bends]
+        return taken
 
     # ------------------------------------------------------------------------ forward, backward
     def tangents(self, directions: list[tuple[Array, Array]]) -> Iterator[tuple[Any, Array]]:
