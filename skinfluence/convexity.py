@@ -102,7 +102,10 @@ def convex_quadratic(
         f"the exact Hessian H has a negative eigenvalue, {smallest / n:.2g}: the network is at no "
         "minimum of its objective"
     )
-    if hessian == "auto" and smallest < -FLAT * largest:
+    bends_down = smallest < -FLAT * largest
+    if damping != "auto":
+        bends_down |= smallest + float(damping) * n < -NEGLIGIBLE * largest
+    if hessian == "auto" and bends_down:
         if damping == "auto":
             damping, found = (
                 (LIFTED * largest - smallest) / n,

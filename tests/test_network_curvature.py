@@ -16,7 +16,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from wording import raises
 
-from skinfluence import InfluenceExplainer, SingularHessianError, as_objective
+from skinfluence import InfluenceExplainer, SingularHessianError, as_objective, convexity
 from skinfluence.convexity import extreme_eigenvalues
 from skinfluence.tangent_hessian import TangentHessian
 
@@ -146,6 +146,16 @@ def test_at_no_minimum_gauss_newton_is_damped_as_the_exact_one_would_need(case, 
         assert_allclose(plain.influence(X[:2], y[:2], kind=kind), got, rtol=1e-9)
 
 
+@far_away
+@pytest.mark.parametrize("damping, taken", [(0.0, "gauss-newton"), (1e-6, "exact")])
+def test_a_hair_below_0_without_damping_is_no_minimum(damping, taken, monkeypatch):
+    monkeypatch.setattr(convexity, "extreme_eigenvalues", lambda operator, seed: (-5e-7, 1.0))
+    case = Case("number")
+    explainer = on_the_way(case, damping=damping)
+    assert explainer.report_.hessian == taken
+    assert explainer.report_.damping == damping
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_bounds_of_eigenvalues_are_bounds_whatever_the_start(seed):
     for case in ON_THE_WAY[:4]:
@@ -160,14 +170,12 @@ def test_bounds_of_eigenvalues_are_bounds_whatever_the_start(seed):
 @far_away
 def test_bounds_from_products_alone(monkeypatch):
     """As of networks whose Hessian would not fit into memory."""
-    import skinfluence.convexity
-
     X, y = load_digits(return_X_y=True)
     model = MLPClassifier((8,), activation="tanh", max_iter=3, random_state=0)
     quiet(model, X[:200] / 16.0, y[:200])
     operator = as_objective(model, X[:200] / 16.0, y[:200]).hessian()
     eigenvalues = np.linalg.eigvalsh(operator.dense_blocks()[0])
-    monkeypatch.setattr(skinfluence.convexity, "SMALL", 10)
+    monkeypatch.setattr(convexity, "SMALL", 10)
     monkeypatch.setattr(TangentHessian, "dense_blocks", None)
     smallest, largest = extreme_eigenvalues(operator, 0)
     assert operator.n_parameters == 610
