@@ -107,15 +107,14 @@ def convex_quadratic(
         bends_down |= smallest + float(damping) * n < -NEGLIGIBLE * largest
     if hessian == "auto" and bends_down:
         if damping == "auto":
-            damping, found = (
-                (LIFTED * largest - smallest) / n,
-                f"{found}; damped as H would need it",
-            )
+            damping = (LIFTED * largest - smallest) / n
+            found += "; damped as H would need it"
         result = _gauss_newton(objective, damping, context, found)
         return replace(result, smallest_eigenvalue=smallest / n)
     if damping == "auto":
         reason = "at a minimum it is convex" if hessian == "auto" else "as asked for"
-        return _damped(objective, exact, "exact", damping, context, reason)
+        known = smallest, largest
+        return _damped(objective, exact, "exact", damping, context, reason, known)
     left = smallest / n + float(damping)
     if left < -NEGLIGIBLE * largest / n:
         raise SingularHessianError(
@@ -144,8 +143,12 @@ def _damped(
     damping: float | str,
     context: SolverContext,
     reason: str,
+    known: tuple[float, float] | None = None,
 ) -> Convexity:
-    """With given damping, or with as little as makes it positive definite."""
+    """With given damping, or with as little as makes it positive definite.
+
+    ``known`` are its extreme eigenvalues, where they have been looked for.
+    """
     n = objective.n_rows
     if damping != "auto":
         given = float(damping)
@@ -153,7 +156,7 @@ def _damped(
     if operator.implicit:
         # The norm of functions is the penalty: there is nothing flat.
         return Convexity(objective, operator, 0.0, name, reason)
-    smallest, largest = extreme_eigenvalues(operator, context.random_state)
+    smallest, largest = known or extreme_eigenvalues(operator, context.random_state)
     least = 0.0 if smallest > FLAT * largest else LIFTED * largest - smallest
     for start in range(1, 6):
         damped = operator.damped(least)

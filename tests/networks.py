@@ -30,6 +30,18 @@ needs_weights = pytest.mark.skipif(
 TASKS = ("classes", "binary", "labels", "number", "numbers") + ("counts",) * HAS_POISSON
 
 
+def targets(task: str, signals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a task makes of signals (n, 3)."""
+    return {
+        "classes": np.array(["a", "b", "c"])[signals.argmax(axis=1)],
+        "binary": np.array(["no", "yes"])[(signals[:, 0] > 0).astype(int)],
+        "labels": (signals > 0).astype(int),
+        "number": signals[:, 0],
+        "numbers": signals[:, :2],
+        "counts": rng.poisson(np.exp(0.5 * signals[:, 0])).astype(float),
+    }[task]
+
+
 @dataclass(frozen=True)
 class Case:
     """A sort of network.
@@ -59,14 +71,7 @@ class Case:
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((n, D)) * (rng.random((n, D)) < 0.7)
         signals = X[:, :3] + 0.5 * rng.standard_normal((n, 3))
-        y = {
-            "classes": np.array(["a", "b", "c"])[signals.argmax(axis=1)],
-            "binary": np.array(["no", "yes"])[(signals[:, 0] > 0).astype(int)],
-            "labels": (signals > 0).astype(int),
-            "number": signals[:, 0],
-            "numbers": signals[:, :2],
-            "counts": rng.poisson(np.exp(0.5 * signals[:, 0])).astype(float),
-        }[self.task]
+        y = targets(self.task, signals, rng)
         return (sparse.csr_matrix(X) if self.storage == "csr" else X), y
 
     def estimator(self, **settings: Any) -> Any:

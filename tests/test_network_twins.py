@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import HAS_POISSON, D, quiet
+from networks import HAS_POISSON, D, quiet, targets
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.base import is_classifier
@@ -27,15 +27,7 @@ def data(task: str) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(4)
     X = rng.standard_normal((N, D))
     signals = X[:, :3] + 0.7 * rng.standard_normal((N, 3))
-    y = {
-        "classes": np.array(["a", "b", "c"])[signals.argmax(axis=1)],
-        "binary": np.array(["no", "yes"])[(signals[:, 0] > 0).astype(int)],
-        "labels": (signals > 0).astype(int),
-        "number": signals[:, 0],
-        "numbers": signals[:, :2],
-        "counts": rng.poisson(np.exp(0.5 * signals[:, 0])).astype(float),
-    }
-    return X, y[task]
+    return X, targets(task, signals, rng)
 
 
 @dataclass(frozen=True)
