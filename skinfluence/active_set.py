@@ -16,7 +16,7 @@ from typing import cast
 
 import numpy as np
 
-from .blocks import row_blocks
+from .blocks import bounded, row_blocks
 from .curvature import Array
 from .exceptions import NotStationaryWarning, warn_user
 from .exchanges import Exchanges
@@ -228,7 +228,7 @@ class SlopeScreen:
         """Whether it costs less than to check so many rows, and fits into memory."""
         outside, p = cast(Outside, objective.outside), objective.n_parameters
         reweighs = objective.weights.class_weights_exchanged(np.array([0]), None) is not None
-        small = 8 * outside.bounds.size * p <= SCREEN_BYTES
+        small = 8 * outside.bounds.size * p <= bounded(SCREEN_BYTES)
         return n_rows > FEWEST * p and small and not (reweighs or outside.grouped)
 
     def doubtful(self, exchanges: Exchanges, steps: Array) -> Array:

@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import bounded
 from .exceptions import SingularHessianError
 from .network_objective import NetworkObjective
 from .objective import Objective
 from .operators import HessianOperator
 from .solvers import SolverContext
-from .solvers.auto import SMALL
+from .solvers.auto import SMALL, fits
 from .solvers.spectrum import lanczos
 
 HESSIANS = ("auto", "exact", "gauss-newton")
@@ -174,9 +175,10 @@ def _damped(
 def extreme_eigenvalues(operator: HessianOperator, seed: int) -> tuple[float, float]:
     """A lower bound of the smallest eigenvalue, and the largest, of ∇²J."""
     products: Any = operator
-    if operator.n_blocks == 1 and operator.block_size <= SMALL:
+    size = operator.block_size
+    if operator.n_blocks == 1 and size <= SMALL and fits(size):
         products = _Dense(operator)
-    steps, most = FIRST_STEPS, min(MOST_STEPS, BASIS_BYTES // (8 * operator.n_parameters))
+    steps, most = FIRST_STEPS, min(MOST_STEPS, bounded(BASIS_BYTES) // (8 * operator.n_parameters))
     while True:
         ritz = lanczos(products, np.random.default_rng(seed), steps)
         error, largest = float(ritz.errors[0]), float(ritz.values[-1])

@@ -20,9 +20,11 @@ import numpy as np
 from .answers import Answers
 from .blocks import row_blocks
 from .curvature import Array
+from .diagnostic_table import as_table, coefficient_names
 from .exceptions import warn_user
 from .inputs import WHO
 from .objective import Objective
+from .resources import within_resources
 from .row_downdates import RowDowndates
 from .solvers import InverseHessian
 from .solvers.base import LEVERAGE_BLOCK_BYTES
@@ -47,6 +49,7 @@ UNRESOLVED = (
 class DiagnosticAnswers(Answers):
     """The classical measures of how the fit depends on each training row."""
 
+    @within_resources
     def diagnostics(self, *, dfbetas: bool = False) -> Any:
         """Leverage, Cook's distance, DFFITS and studentized residuals of all training rows.
 
@@ -130,11 +133,12 @@ class DiagnosticAnswers(Answers):
             deleted = np.sqrt(_deleted_variances(objective, self.solver_, measures))
             columns |= _studentized_columns(measures, deleted)
             if changes is not None:
-                names = _coefficient_names(self._model, objective)
+                names = coefficient_names(self._model, objective)
                 for name, change, spread in zip(names, changes, np.sqrt(variances), strict=True):
                     columns[f"dfbetas_{name}"] = _ratio(change, deleted * spread)
-        return _as_table(columns, self._training_X, effective_dof)
+        return as_table(columns, self._training_X, effective_dof)
 
+    @within_resources
     def effective_dof(self) -> float:
         """Effective degrees of freedom tr H, the sum of leverages: p, or less with a penalty.
 
@@ -208,12 +212,12 @@ def _blocks(
     """Blocks of rows, A⁻¹U_i of the first output (q, rows), N_i, and M_i with C_i."""
     linear_map, curvature = objective.linear_map, objective.curvature
     k, q, penalty = linear_map.n_outputs, linear_map.n_inputs, inverse.operator.penalty_product
-    # A loss that is a sum over outputs keeps them apart: one right-hand side then carries all K.
+    # A sum over outputs keeps them apart: one right-hand side then carries all K.
     units = np.ones((1, k)) if curvature.separable else np.eye(k)
     for rows in row_blocks(linear_map.n_rows, 48 * len(units) * k * q, limit=LEVERAGE_BLOCK_BYTES):
         block = linear_map.take(rows)
-        seeds = [block.columns(np.tile(unit, (block.n_rows, 1))) for unit in units]
-        solved = np.split(inverse.solve(np.concatenate(seeds, axis=1)), len(units), axis=1)
+        seeds = np.hstack([block.columns(np.tile(unit, (block.n_rows, 1))) for unit in units])
+        solved = np.split(inverse.solve(seeds), len(units), axis=1)
         if curvature.separable:
             apart = (each.reshape(q, -1) for each in (penalty(solved[0]), solved[0]))
             lost = linear_map.with_outputs(1).inner(*apart).reshape(k, -1).T
@@ -269,29 +273,6 @@ def _ratio(numerator: Array, denominator: Array | float) -> Array:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.asarray(numerator / denominator)
     return np.where((numerator == 0) & ~np.isnan(denominator), 0.0, ratio)
-
-
-def _coefficient_names(model: Any, objective: Objective) -> list[str]:
-    unnamed = [f"x{j}" for j in range(objective.predictor.n_features)]
-    names = [str(name) for name in getattr(model, "feature_names_in_", unnamed)]
-    used = getattr(objective.predictor, "columns", None)
-    names = names if used is None else [names[j] for j in used]
-    intercept = "intercept" + "_" * ("intercept" in names)  # a feature may have that name
-    return [*names, intercept] if objective.predictor.constant else names
-
-
-def _as_table(columns: dict[str, Array], training_X: Any, effective_dof: float) -> Any:
-    try:
-        import pandas as pd
-    except ImportError:
-        table = np.empty(len(columns["leverage"]), dtype=[(name, float) for name in columns])
-        for name, values in columns.items():
-            table[name] = values
-        return table
-    index = training_X.index if isinstance(training_X, pd.DataFrame) else None
-    frame = pd.DataFrame(columns, index=index)
-    frame.attrs["effective_dof"] = effective_dof
-    return frame
 
 
 def _warn(concerned: Array, what: str) -> None:

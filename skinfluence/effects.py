@@ -14,7 +14,9 @@ import numpy as np
 from .blocks import as_slice, row_blocks
 from .curvature import Array
 from .exchanges import Exchanges
+from .jobs import in_jobs
 from .objective import Objective
+from .predictors import LinearMap
 
 # Parameter directions of the test rows that are held at once.
 DIRECTION_BYTES = 1 << 28
@@ -39,9 +41,18 @@ def gradient_products(
     objective: Objective, directions: Any, rows: Array | None
 ) -> Iterator[tuple[slice, Array]]:
     """v_tᵀ∇ℓ_i for directions (p, m) and training rows i: blocks (m, rows)."""
-    for positions, block in training_blocks(objective, rows, directions.shape[1]):
-        linear_map = objective.linear_map.take(block)
-        yield positions, linear_map.scores(directions, objective.residuals[block])
+    blocks = list(training_blocks(objective, rows, directions.shape[1]))
+    work = (
+        (objective.linear_map.take(block), directions, objective.residuals[block])
+        for _, block in blocks
+    )
+    for (positions, _), products in zip(blocks, in_jobs(scores, work), strict=True):
+        yield positions, products
+
+
+def scores(rows: LinearMap, directions: Any, residuals: Array) -> Array:
+    """v_tᵀ∇ℓ_i of some rows, (m, rows)."""
+    return rows.scores(directions, residuals)
 
 
 def row_scores(objective: Objective, rows: Array, directions: Any, cotangents: Array) -> Array:

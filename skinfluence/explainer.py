@@ -19,9 +19,11 @@ from .held_out import HeldOutAnswers
 from .inputs import check_sample_weight, check_targets, choose, model_rows
 from .network_objective import NetworkObjective
 from .optimality import measure_optimality
+from .persistence import Persistent
 from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
 from .replacements import ReplacementAnswers
+from .resources import Resources, bytes_of, within_resources
 from .row_influence import InfluenceAnswers
 from .scenarios import Scenarios
 from .set_answers import SetAnswers
@@ -44,6 +46,7 @@ class InfluenceExplainer(
     VerificationAnswers,
     SupportAnswers,
     DelegatesPrediction,
+    Persistent,
     MetaEstimatorMixin,
     BaseEstimator,
 ):
@@ -79,9 +82,14 @@ class InfluenceExplainer(
     refit_tol : float, default=1e-8
         Of ``kind="refit"``: the gradient of a row's leave-one-out objective at which its refit
         ends, relative to what the removal made of it, in the norm of the inverse Hessian.
+    max_memory : int or str, default="4GB"
+        Working memory in bytes, or as "500MB", beside the training rows, the arrays that are asked
+        for, and some numbers per row and output. Blocks follow it, "auto" chooses solvers that
+        fit into it, and others refuse where they would not.
     n_jobs : int, optional
-        Jobs for independent work, such as blocks of refits or LiSSA's repeats. Results don't
-        depend on it.
+        Jobs for independent work: blocks of sparse rows, of results, of refits, LiSSA's repeats.
+        Threads, which share all data, or a cluster where joblib's dask backend is active. Results
+        don't depend on it.
     random_state : int, RandomState or None, default=None
         For all that is random. None stands for 0: an explanation is repeatable by default.
     verbose : int, default=0
@@ -153,6 +161,7 @@ class InfluenceExplainer(
         hessian: str = "auto",
         smoothing: float = 1e-3,
         refit_tol: float = 1e-8,
+        max_memory: int | str = "4GB",
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -164,10 +173,12 @@ class InfluenceExplainer(
         self.hessian = hessian
         self.smoothing = smoothing
         self.refit_tol = refit_tol
+        self.max_memory = max_memory
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
+    @within_resources
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> InfluenceExplainer:
         """Fit a clone of the estimator (unless prefit) and prepare the Hessian.
 
@@ -257,6 +268,9 @@ class InfluenceExplainer(
         refuse_unsupported(self.estimator)
         options = {} if sample_weight is None else fit_parameters(self.estimator, sample_weight)
         return clone(self.estimator).fit(X, y, **options)
+
+    def _resources(self) -> Resources:
+        return Resources(bytes_of(self.max_memory), self.n_jobs, self.verbose)
 
     def _context(self) -> SolverContext:
         seed = 0 if self.random_state is None else self.random_state

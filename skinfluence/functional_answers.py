@@ -21,6 +21,7 @@ from .measuring import (
     first_order_products,
     newton_changes,
 )
+from .resources import within_resources
 
 
 class FunctionalAnswers(Answers):
@@ -28,6 +29,7 @@ class FunctionalAnswers(Answers):
 
     model_feature_names_: Any
 
+    @within_resources
     def functional_influence(
         self, X: Any, y: Any, functional: Any, *, kind: str = "upweight", indices: Any = None
     ) -> Array:

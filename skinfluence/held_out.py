@@ -18,6 +18,7 @@ from .delegation import estimator_has
 from .group_inputs import refuse_whole_classes
 from .held_out_predictions import HeldOutPredictions, require_finite
 from .inputs import WHO, choose
+from .resources import within_resources
 from .reweighted import ReweightingAnswers
 from .reweighting import RowsLeftOut
 
@@ -28,6 +29,7 @@ HELD_OUT_KINDS = ("removal", "refit")
 class HeldOutAnswers(ReweightingAnswers):
     """Leave-one-out and cross-validation from a single fit."""
 
+    @within_resources
     def loo_decision_function(self, *, kind: str = "removal") -> Array:
         """Decision value of every training row by the model fitted without it.
 
@@ -59,6 +61,7 @@ class HeldOutAnswers(ReweightingAnswers):
         return self._as_estimator(self._loo_values(kind)).astype(self.objective_.linear_map.dtype)
 
     @available_if(estimator_has("predict_proba"))
+    @within_resources
     def loo_predict_proba(self, *, kind: str = "removal") -> Any:
         """Class probabilities of every training row by the model fitted without it.
 
@@ -106,6 +109,7 @@ class HeldOutAnswers(ReweightingAnswers):
         ]
         return np.column_stack(columns).astype(dtype)
 
+    @within_resources
     def loo_predict(self, *, kind: str = "removal") -> Array:
         """Prediction for every training row by the model fitted without it.
 
@@ -145,6 +149,7 @@ class HeldOutAnswers(ReweightingAnswers):
         codes = objective.coding.elect(objective.predictor.class_values(values))
         return np.asarray(self.estimator_.classes_)[codes]
 
+    @within_resources
     def loo_score(self, scoring: Any = None, *, kind: str = "removal") -> float:
         """Leave-one-out score: every training row predicted by the model fitted without it.
 
@@ -196,6 +201,7 @@ class HeldOutAnswers(ReweightingAnswers):
                 "predictions or decision values."
             ) from error
 
+    @within_resources
     def cross_val_decision(
         self, cv: Any = None, *, groups: Any = None, kind: str = "removal"
     ) -> Array:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from .active_set import leaves_support, warn_of_support
+from .blocks import rows_per_block
 from .curvature import Array
 from .downdates import column_inverse
 from .exceptions import warn_user
@@ -76,6 +77,6 @@ def exact_moves(refits: Refits, reweighting: Reweighting, what: str) -> Moves:
 
 def _blocks(reweighting: Reweighting) -> Iterator[Array]:
     bytes_per_column = 8 * 4 * reweighting.objective.n_parameters
-    width = max(1, COLUMN_BYTES // bytes_per_column)
+    width = rows_per_block(bytes_per_column, limit=COLUMN_BYTES)
     for first in range(0, reweighting.n_columns, width):
         yield np.arange(first, min(first + width, reweighting.n_columns))

@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .blocks import row_blocks
 from .coding import TargetCoding
 from .curvature import Array, Curvature
 from .losses import Loss, MeasuredLoss
@@ -203,9 +202,7 @@ class Objective:
         cotangents = cotangents.reshape(self.n_rows, self.linear_map.n_outputs, -1)
         total = np.zeros((self.n_parameters, cotangents.shape[2]))
         bytes_per_row = 8 * (self.linear_map.n_inputs + cotangents[0].size)
-        for rows in row_blocks(self.n_rows, bytes_per_row):
-            total += self.linear_map.take(rows).as_float64().vjp(cotangents[rows])
-        return total
+        return self.linear_map.accumulate(_add_gradients, total, [cotangents], bytes_per_row)
 
     def hessian(self, weights: Array | None = None, penalty_scale: float = 1.0) -> HessianOperator:
         """∇²J at the fitted parameters, or with other row weights and so much of Ω."""
@@ -216,3 +213,7 @@ class Objective:
     def row_curvature(self, rows: Any) -> Curvature:
         """B_i of some training rows, not weighted."""
         return self.loss.curvature(self.y[rows], self.training_values[rows])
+
+
+def _add_gradients(total: Array, rows: LinearMap, cotangents: Array) -> None:
+    total += rows.as_float64().vjp(cotangents)

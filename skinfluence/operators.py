@@ -7,14 +7,15 @@ Everything is in the sum convention; ``damping`` here is what is added to the di
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from .blocks import row_blocks
 from .curvature import Array, Curvature
+from .hessian_sums import add_coupled_grams, add_grams, add_products, add_squares
 from .penalties import L2
 from .predictors import FeatureMap, LinearMap
 from .predictors.batches import BatchMap
@@ -94,10 +95,8 @@ class HessianOperator(LinearOperator):
     def _matmat(self, directions: Array) -> Array:
         result = self.penalty_product(directions.astype(self.dtype, copy=False))
         bytes_per_row = self.dtype.itemsize * (self.n_outputs * directions.shape[1] * 3 + 1)
-        for rows in row_blocks(self.n_rows, bytes_per_row):
-            block = self.linear_map.take(rows)
-            result += block.vjp(self.curvature.take(rows).matmul(block.jvp(directions)))
-        return result
+        add = partial(add_products, directions)
+        return self.linear_map.accumulate(add, result, [self.curvature], bytes_per_row)
 
     def _matvec(self, direction: Array) -> Array:
         return self._matmat(direction.reshape(-1, 1))
@@ -247,24 +246,13 @@ class HessianOperator(LinearOperator):
 
     def _separable_blocks(self) -> Array:
         blocks = np.zeros((self.n_blocks, self.n_inputs, self.n_inputs))
-        for rows in self._gram_rows():
-            weights = self.curvature.take(rows).weights  # type: ignore[attr-defined]
-            if self.n_blocks > 1:
-                weights = np.broadcast_to(weights, (len(weights), self.n_blocks))
-            for k, gram in enumerate(self.features.take(rows).grams(weights)):
-                blocks[k] += gram
-        return blocks
+        return self._accumulated(add_grams, blocks)
 
     def _coupled_block(self) -> Array:
         first, second = np.triu_indices(self.n_outputs)
         inputs = np.arange(self.n_inputs)
-        dense = np.zeros((self.n_outputs, self.n_inputs, self.n_outputs, self.n_inputs))
-        for rows in self._gram_rows():
-            weights = self.curvature.take(rows).to_dense()[:, first, second]
-            for k, h, gram in zip(
-                first, second, self.features.take(rows).grams(weights), strict=True
-            ):
-                dense[k, :, h, :] += gram
+        zeros = np.zeros((self.n_outputs, self.n_inputs, self.n_outputs, self.n_inputs))
+        dense = self._accumulated(add_coupled_grams, zeros)
         for k, h in zip(first, second, strict=True):
             if self.coupling is not None:
                 dense[k, inputs, h, inputs] += self.coupling[:, k, h]
@@ -272,9 +260,11 @@ class HessianOperator(LinearOperator):
                 dense[h, :, k, :] = dense[k, :, h, :]
         return dense.reshape(1, self.n_parameters, self.n_parameters)
 
-    def _gram_rows(self) -> Any:
+    def _accumulated(self, add: Callable[..., None], total: Array) -> Array:
         bytes_per_row = 8 * (self.n_inputs + self.n_outputs**2)
-        return row_blocks(self.n_rows, bytes_per_row, limit=GRAM_BLOCK_BYTES)
+        return self.features.accumulate(
+            add, total, [self.curvature], bytes_per_row, limit=GRAM_BLOCK_BYTES
+        )
 
     def to_dense(self) -> Array:
         """∇²J as one (p, p) array in the parameters' own order, for tests and small models."""
@@ -285,10 +275,8 @@ class HessianOperator(LinearOperator):
     def main_diagonal(self) -> Array:
         """Diagonal of ∇²J, (p,)."""
         total = np.zeros((self.n_inputs, self.n_outputs))
-        for rows in row_blocks(self.n_rows, 8 * (self.n_inputs + self.n_outputs**2)):
-            dense = self.curvature.take(rows).to_dense()
-            weights = np.einsum("nkk->nk", dense)
-            total += self.features.take(rows).weighted_squares(weights)
+        bytes_per_row = 8 * (self.n_inputs + self.n_outputs**2)
+        self.features.accumulate(add_squares, total, [self.curvature], bytes_per_row)
         total += self.penalty_diagonal().reshape(total.shape)
         if self.coupling is not None:
             total += np.einsum("qkk->qk", self.coupling)

@@ -11,6 +11,7 @@ from .answers import Answers
 from .curvature import Array
 from .inputs import choose
 from .perturbation_inputs import warn_of_columns
+from .resources import within_resources
 from .transformers import feature_names_after, pull_back
 
 SPACES = ("raw", "model")
@@ -27,6 +28,7 @@ class PerturbationAnswers(Answers):
         n_features = self.objective_.predictor.n_features
         return feature_names_after(self._transformers, given, n_features)
 
+    @within_resources
     def perturbation_gradient(
         self,
         X_test: Any,

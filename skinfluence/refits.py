@@ -11,17 +11,16 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from .active_set import warn_if_optimum_leaves, warn_of_support
-from .blocks import row_blocks
+from .blocks import row_blocks, rows_per_block
 from .chord import ColumnBlock, Optima, find_optima
 from .curvature import Array
 from .downdates import column_inverse, factor_bytes
 from .exceptions import warn_user
 from .exchanges import Exchanges
+from .jobs import in_jobs
 from .minimise import decrement
 from .objective import Objective
 from .optimality import N_SIGN_VECTORS, resampled_gradients
@@ -213,29 +212,21 @@ class Refits:
 
     def _run(self, tasks: list[Task]) -> Iterator[tuple[int, tuple[Array, Optima]]]:
         """Solve blocks, as many at a time as there are jobs; the order doesn't depend on them."""
-        n_jobs = min(effective_n_jobs(self.context.n_jobs), max(1, len(tasks)))
         # Small factors: threads share them, with a BLAS thread each, which would only wait for
         # each other. Large ones: LAPACK holds Python's lock, but its own threads pay.
         large = self.inverse.operator.block_size > LARGE_FACTOR
-        n_jobs, blas_threads = (1, None) if large else (n_jobs, 1)
 
         def solve(make: Callable[[], ColumnBlock]) -> Optima:
             return find_optima(make(), self.tolerance, self._rounding)
 
-        for first in range(0, len(tasks), n_jobs):
-            wave = tasks[first : first + n_jobs]
-            with threadpool_limits(blas_threads, user_api="blas"):
-                if n_jobs == 1:
-                    solved = [solve(make) for _, make in wave]
-                else:
-                    jobs = (delayed(solve)(make) for _, make in wave)
-                    solved = Parallel(n_jobs=n_jobs, prefer="threads")(jobs)
-            for (positions, _), optima in zip(wave, solved, strict=True):
-                yield len(positions), (positions, optima)
+        options = {"most": 1} if large else {"threads": 1}
+        solved = in_jobs(solve, ((make,) for _, make in tasks), **options)
+        for (positions, _), optima in zip(tasks, solved, strict=True):
+            yield len(positions), (positions, optima)
 
     def _columns_per_block(self, extra_bytes: int = 0) -> int:
         bytes_per_column = 8 * 8 * self.objective.n_parameters + extra_bytes
-        return int(np.clip(COLUMN_BYTES // bytes_per_column, 1, MOST_COLUMNS))
+        return int(np.clip(rows_per_block(bytes_per_column, limit=COLUMN_BYTES), 1, MOST_COLUMNS))
 
     # ----------------------------------------------------------------------------- the reference
     def _go_to_the_optimum(self) -> None:

@@ -19,6 +19,7 @@ from .curvature import Array
 from .exceptions import warn_user
 from .exchanges import Exchanges
 from .objective import Objective
+from .persistence import FilledInTime
 from .predictors import LinearMap
 from .refits import Refits
 from .removal import MANY_OPERATIONS, RowRemoval
@@ -28,7 +29,7 @@ NORMS = (None, "theta", "loss")
 COLUMN_BYTES = 1 << 27
 
 
-class MoveNorms:
+class MoveNorms(FilledInTime):
     """Norms of the moves by all training rows, each measured when it is first asked for.
 
     Parameters
@@ -38,6 +39,8 @@ class MoveNorms:
         Of its Hessian.
     norm : {"theta", "loss"}
     """
+
+    _noted = ("_upweighted", "_removed")
 
     def __init__(self, objective: Objective, inverse: InverseHessian, norm: str) -> None:
         self.objective, self.inverse, self.norm = objective, inverse, norm

@@ -25,6 +25,7 @@ from .curvature import Array
 from .effects import row_scores, target_blocks
 from .exceptions import warn_user
 from .exchanges import Exchanges
+from .persistence import FilledInTime
 from .predictors import LinearMap
 from .refit_words import ways_to_determine
 from .row_downdates import RowDowndates
@@ -203,7 +204,7 @@ class RowExchange:
         yield from newton_decision_moves(self.scenarios, chosen, steps, test_map)
 
 
-class RowRemoval:
+class RowRemoval(FilledInTime):
     """Newton steps of removing training rows one by one.
 
     Parameters
@@ -211,6 +212,8 @@ class RowRemoval:
     scenarios : Scenarios
         Of the objective.
     """
+
+    _noted = ("_known", "_leaving", "_steps", "_own_moves")
 
     def __init__(self, scenarios: Scenarios) -> None:
         self.scenarios = scenarios
@@ -259,7 +262,6 @@ class RowRemoval:
         self._warn_if_slow(len(missing))
         found = newton_steps(self.scenarios, Exchanges(self.objective, missing))
         self._steps[missing], self._own_moves[missing] = found.steps, found.own_moves
-        self._known[missing] = True
         if len(found.undetermined):
             undetermined = missing[found.undetermined].tolist()
             ways_out = ways_to_determine(self.inverse.operator.bends_back)
@@ -271,6 +273,8 @@ class RowRemoval:
             )
         leaving = rows_leaving_support(self.objective, missing, self._parameter_steps)
         self._leaving[missing] = leaving & ~np.isnan(found.steps).any(axis=1)
+        # Last: what is interrupted before is asked again.
+        self._known[missing] = True
 
     def _warn_if_slow(self, n_rows: int) -> None:
         n_solves = n_rows * self._steps.shape[1]

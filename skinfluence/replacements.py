@@ -15,6 +15,7 @@ from .exchanging import Change, exact_exchange, newton_exchange
 from .inputs import choose
 from .perturbation_inputs import every_other_class, replacements
 from .questions import Changes, Question
+from .resources import within_resources
 
 Effects = Iterator[tuple[slice, Array, Array]]
 
@@ -22,6 +23,7 @@ Effects = Iterator[tuple[slice, Array, Array]]
 class ReplacementAnswers(Answers):
     """What other features, or other labels, of training rows do to test rows."""
 
+    @within_resources
     def perturbation_influence(
         self,
         X_test: Any,
@@ -109,6 +111,7 @@ class ReplacementAnswers(Answers):
             result[tests, columns] += values
         return result[0] if reduce == "mean" else result
 
+    @within_resources
     def label_flip_influence(
         self,
         X_test: Any,

@@ -16,12 +16,14 @@ from .moves import Moves, exact_moves, first_order_moves, newton_moves
 from .objective import Objective
 from .predictors import LinearMap
 from .questions import Question, evaluate
+from .resources import within_resources
 from .reweighting import NewWeights, Reweighting, RowsLeftOut
 
 
 class ReweightingAnswers(Answers):
     """What happens when groups of rows go, or rows get other weights."""
 
+    @within_resources
     def group_influence(
         self,
         groups: Any,
@@ -89,6 +91,7 @@ class ReweightingAnswers(Answers):
                 result[:, columns] = _target_changes(question, base, changes)
         return result.astype(self.objective_.linear_map.dtype)
 
+    @within_resources
     def reweight(self, sample_weight: Any, X_test: Any, *, kind: str = "removal") -> Array:
         """Decision values as they would be with other sample weights.
 

@@ -13,11 +13,13 @@ from .explanation import Explanation, TopRows, relative_unit
 from .inputs import check_indices, check_k, choose
 from .predictors import LinearMap
 from .relative import NORMS
+from .resources import within_resources
 
 
 class InfluenceAnswers(Answers):
     """What a row's weight, or its removal, does to targets and parameters."""
 
+    @within_resources
     def influence(
         self,
         X_test: Any,
@@ -109,6 +111,7 @@ class InfluenceAnswers(Answers):
                 result[tests, positions] = values
         return result[0] if mean else result
 
+    @within_resources
     def self_influence(self, *, kind: str = "upweight", indices: Any = None) -> Array:
         """Influence of each training row on its own loss: the diagonal of ``influence(X, y)``.
 
@@ -159,6 +162,7 @@ class InfluenceAnswers(Answers):
         asked = measured.residual(objective.y[rows], objective.training_values[rows])
         return np.einsum("ik,ikh,ih->i", asked, self.solver_.leverage(linear_map), residuals)
 
+    @within_resources
     def parameter_influence(
         self, *, kind: str = "upweight", indices: Any = None
     ) -> dict[str, Array]:
@@ -200,6 +204,7 @@ class InfluenceAnswers(Answers):
             directions = -self.objective_.n_rows * self.solver_.solve(gradients)
         return self.objective_.predictor.unpack(directions)
 
+    @within_resources
     def explain(
         self,
         X_test: Any,

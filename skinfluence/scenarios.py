@@ -75,15 +75,17 @@ class Scenarios:
         self.context = context
         weights = objective.weights
         self._balanced = weights if isinstance(weights, BalancedWeights) else None
-        self._prepared: dict[tuple[int, int], Scenario] = {}
+        # By words, since skops keeps no other keys.
+        self._prepared: dict[str, Scenario] = {}
 
     def groups(self, exchanges: Exchanges) -> Iterator[tuple[Array, Scenario]]:
         """Columns that share a scenario."""
         keys = self._keys(exchanges)
         for old, new in np.unique(keys, axis=0).tolist():
-            if (old, new) not in self._prepared:
-                self._prepared[old, new] = self._prepare(old, new)
-            yield np.flatnonzero((keys == (old, new)).all(axis=1)), self._prepared[old, new]
+            name = f"{old} to {new}"
+            if name not in self._prepared:
+                self._prepared[name] = self._prepare(old, new)
+            yield np.flatnonzero((keys == (old, new)).all(axis=1)), self._prepared[name]
 
     def _keys(self, exchanges: Exchanges) -> Array:
         """Classes that lose and that win a row, as far as they matter, (m, 2)."""

@@ -14,6 +14,7 @@ from .functional_answers import FunctionalAnswers
 from .functionals import Functional, as_functional, coefficient, equalized_odds, prediction
 from .influential_sets import InfluentialSet, Search, find_set
 from .inputs import WHO
+from .resources import within_resources
 from .retraining import LeaveOneOut, take_columns, take_rows
 
 
@@ -22,6 +23,7 @@ class SetAnswers(FunctionalAnswers):
 
     _sample_weight: Array | None
 
+    @within_resources
     def most_influential_set(
         self, functional: Any, k: int, *, X: Any = None, y: Any = None
     ) -> InfluentialSet:

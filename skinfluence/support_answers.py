@@ -11,6 +11,7 @@ from .active_set import rows_leaving_support
 from .answers import Answers
 from .curvature import Array
 from .inputs import WHO, choose
+from .resources import within_resources
 
 SUPPORT_KINDS = ("removal", "refit")
 
@@ -18,6 +19,7 @@ SUPPORT_KINDS = ("removal", "refit")
 class SupportAnswers(Answers):
     """Of the active set."""
 
+    @within_resources
     def support_changes(self, *, kind: str = "removal", indices: Any = None) -> Array:
         """Whose removal would change which coefficients are 0, or the sign of one.
 

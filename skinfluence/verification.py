@@ -17,6 +17,7 @@ from .exceptions import warn_user
 from .inputs import WHO, choose, model_rows
 from .questions import Question
 from .resolution import stopping_errors, warn_if_unresolved
+from .resources import within_resources
 from .retraining import LeaveOneOut, as_columns, with_decision_values
 
 STRATEGIES = ("top", "random")
@@ -33,6 +34,7 @@ class VerificationAnswers(Answers):
     report_: Any
     _sample_weight: Array | None
 
+    @within_resources
     def verify(
         self,
         X_test: Any,

@@ -1,8 +1,5 @@
-"""Copies of an explainer, the formats its rows come in, and what it delegates."""
+"""Clones of an explainer, the formats its rows come in, and what it delegates."""
 
-import pickle
-
-import joblib
 import numpy as np
 import pytest
 from scipy import sparse
@@ -12,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from skinfluence import InfluenceExplainer, LiSSA
+from skinfluence import InfluenceExplainer
 
 TIGHT = {"tol": 1e-10, "max_iter": 10_000}
 
@@ -33,23 +30,6 @@ def test_parameters():
     assert (copy.estimator.C, copy.damping, copy.solver) == (5.0, 0.0, "cg")
     assert not hasattr(copy, "estimator_")
     assert explainer.estimator.C == 3.0
-
-
-@pytest.mark.filterwarnings("ignore:LiSSA's relative residual")
-@pytest.mark.parametrize("solver", ["cholesky", "cg", LiSSA(repeats=2, depth=50), "auto"])
-@pytest.mark.parametrize("asked_before", [False, True])
-def test_pickle_and_joblib(solver, asked_before, tmp_path):
-    explainer = InfluenceExplainer(LogisticRegression(), solver=solver).fit(X, Y)
-    if asked_before:
-        explainer.explain(X[:1], k=2)
-    joblib.dump(explainer, tmp_path / "explainer.joblib")
-    copies = [pickle.loads(pickle.dumps(explainer)), joblib.load(tmp_path / "explainer.joblib")]
-    for copy in copies:
-        for kind in ("upweight", "removal"):
-            np.testing.assert_array_equal(
-                copy.influence(X[:3], Y[:3], kind=kind, indices=[1, 5]),
-                explainer.influence(X[:3], Y[:3], kind=kind, indices=[1, 5]),
-            )
 
 
 @pytest.mark.parametrize("make", ["csr_matrix", "csc_matrix", "coo_matrix", "csr_array"])

@@ -17,7 +17,9 @@ LONGEST = 300
 
 # Which rooms of the package each of the lower rooms may see.
 MAY_SEE = {
-    "blocks": set(),
+    "resources": set(),
+    "blocks": {"resources"},
+    "jobs": {"resources"},
     "curvature": set(),
     "exceptions": set(),
     "coding": {"curvature", "responses"},
@@ -25,20 +27,22 @@ MAY_SEE = {
     "weighting": {"curvature"},
     "losses": {"curvature"},
     "penalties": {"curvature"},
-    "predictors": {"blocks", "curvature", "kernels"},
+    "predictors": {"blocks", "curvature", "jobs", "kernels"},
     "kernels": {"curvature"},
     "transformers": {"curvature", "kernels"},
     "targets": {"curvature", "losses"},
     "functionals": {"blocks", "curvature"},
-    "operators": {"blocks", "curvature", "penalties", "predictors"},
-    "solvers": {"blocks", "curvature", "exceptions", "operators", "predictors"},
+    "hessian_sums": {"curvature", "predictors"},
+    "operators": {"curvature", "hessian_sums", "penalties", "predictors"},
+    "solvers": {
+        "blocks", "curvature", "exceptions", "jobs", "operators", "predictors", "resources",
+    },
     "objective": {
-        "blocks", "coding", "curvature", "losses", "operators", "penalties", "predictors",
-        "weighting",
+        "coding", "curvature", "losses", "operators", "penalties", "predictors", "weighting",
     },
     "tangent_hessian": {"blocks", "curvature", "operators", "predictors"},
     "network_objective": {"curvature", "objective", "predictors", "solvers", "tangent_hessian"},
-    "convexity": {"exceptions", "network_objective", "objective", "operators", "solvers"},
+    "convexity": {"blocks", "exceptions", "network_objective", "objective", "operators", "solvers"},
     "adapters": {
         "blocks", "coding", "curvature", "kernels", "losses", "network_objective", "objective",
         "penalties", "predictors", "responses", "weighting",
@@ -229,7 +233,8 @@ def test_estimators_are_named_by_adapters_alone(file):
 # -------------------------------------------------------------------------------- public names
 SIGNATURES = {
     "__init__": "(self, estimator, *, prefit=False, solver='auto', damping=None, "
-    "hessian='auto', smoothing=0.001, refit_tol=1e-08, n_jobs=None, random_state=None, verbose=0)",
+    "hessian='auto', smoothing=0.001, refit_tol=1e-08, max_memory='4GB', "
+    "n_jobs=None, random_state=None, verbose=0)",
     "fit": "(self, X, y, sample_weight=None)",
     "influence": "(self, X_test, y_test=None, *, target='loss', kind='upweight', indices=None, "
     "reduce=None, normalize=None)",

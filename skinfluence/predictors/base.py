@@ -13,11 +13,17 @@ Conventions
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..blocks import BLOCK_BYTES, bounded, rows_per_block
 from ..curvature import Array
+from ..jobs import in_jobs, number_of_jobs
+
+# Partial sums of jobs that are held at once.
+MOST_BYTES_OF_TOTALS = 1 << 28
 
 
 class LinearMap(ABC):
@@ -155,7 +161,60 @@ class LinearMap(ABC):
         """Directions (p, m) as the estimator's coefficients have them."""
         return directions
 
+    def accumulate(
+        self,
+        add: Callable[..., None],
+        total: Array,
+        arrays: Sequence[Any],
+        bytes_per_row: int,
+        *,
+        limit: int = BLOCK_BYTES,
+    ) -> Array:
+        """Add all rows to ``total`` in blocks: ``add(total, map of a block, *its arrays)``.
+
+        Every sum over rows goes through here, so that rows can be anywhere. ``arrays`` are
+        anything that has ``take`` or can be indexed by rows. Blocks that jobs work at are added to
+        zeros and then, in their order, to the total.
+        """
+
+        def of_block(rows: slice) -> tuple[Any, ...]:
+            return self.take(rows), *(take_rows(array, rows) for array in arrays)
+
+        fine = self.rows_worth_a_job(total.size // self.n_inputs)
+        size = min(rows_per_block(bytes_per_row, limit=limit), fine)
+        starts = range(0, self.n_rows, size)
+        blocks = [slice(start, min(start + size, self.n_rows)) for start in starts]
+        most = max(1, bounded(MOST_BYTES_OF_TOTALS) // max(1, total.nbytes))
+        if len(blocks) == 1 or most == 1 or number_of_jobs() == 1:
+            for rows in blocks:
+                add(total, *of_block(rows))
+            return total
+        for part in in_jobs(
+            _added_to_zeros,
+            ((add, total.shape, total.dtype, *of_block(rows)) for rows in blocks),
+            most=most,
+        ):
+            total += part
+        return total
+
+    def rows_worth_a_job(self, n_columns: int) -> int:
+        """How many rows make a product with so many columns long enough for a job of its own."""
+        return max(1, self.n_rows)
+
     def scores(self, directions: Any, residuals: Array) -> Array:
         """Σ_k jvp(V)_ik r_ik for every row: (m, n), the inner products with all row gradients."""
         values = self.jvp(directions)
         return np.einsum("nkm,nk->mn", values, residuals.astype(self.dtype, copy=False))
+
+
+def take_rows(array: Any, rows: Any) -> Any:
+    """Some rows of an array or a curvature."""
+    return array.take(rows) if hasattr(array, "to_dense") else array[rows]
+
+
+def _added_to_zeros(
+    add: Callable[..., None], shape: tuple[int, ...], dtype: Any, *block: Any
+) -> Array:
+    total = np.zeros(shape, dtype)
+    add(total, *block)
+    return total

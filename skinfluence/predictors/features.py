@@ -20,7 +20,11 @@ from scipy import sparse
 from ..curvature import Array
 from .base import LinearMap
 from .selection import Selection
-from .storage import dense_rows, replace_rows, weighted_grams
+from .storage import dense_rows, replace_rows, some_rows, weighted_grams
+
+# A job of sparse products takes some milliseconds, and a small part of that to add what it found.
+JOB_OPERATIONS = 8_000_000
+ENTRIES_PER_INPUT = 4
 
 
 class FeatureMap(LinearMap):
@@ -75,9 +79,16 @@ class FeatureMap(LinearMap):
         return float(self.X.nnz / max(1, self.X.shape[0] * self.X.shape[1]))
 
     def take(self, rows: Any) -> FeatureMap:
-        """The map of some rows (a slice makes no copy of a dense X)."""
+        """The map of some rows (a slice makes no copy)."""
         selection = None if self.selection is None else self.selection.take(rows)
-        return self._of(self.X[rows], selection)
+        return self._of(some_rows(self.X, rows), selection)
+
+    def rows_worth_a_job(self, n_columns: int) -> int:
+        """Sparse products run in one thread; dense ones have BLAS's."""
+        if not sparse.issparse(self.X) or not self.X.nnz:
+            return super().rows_worth_a_job(n_columns)
+        entries = max(ENTRIES_PER_INPUT * self.n_inputs, JOB_OPERATIONS // max(1, n_columns))
+        return max(1, int(entries * self.n_rows / self.X.nnz))
 
     def substituted(self, rows: Array, others: LinearMap) -> FeatureMap:
         """The map with other rows in the places of some."""

@@ -31,11 +31,10 @@ class TrainingRows:
     def __init__(self, X: Any, kernel: Kernel | None) -> None:
         self.X = X
         self.kernel = kernel
-        self._columns: Array
-        self._slots: Array
-        self._filled: int
-        self._lock: Any
-        self._forget()
+        self._columns = np.empty((self.n_rows, 0), dtype=self.X.dtype)
+        self._slots = np.full(self.n_rows, -1)
+        self._filled = 0
+        self._lock = Lock()
 
     @property
     def n_rows(self) -> int:
@@ -128,8 +127,9 @@ class TrainingRows:
                     self._columns[:, self._filled : filled] = kernel
                 else:
                     self._columns = kernel
-                self._slots[new] = np.arange(self._filled, filled)
-                self._filled = filled
+                # In this order an interruption loses columns at worst, and mixes none up.
+                places, self._filled = np.arange(self._filled, filled), filled
+                self._slots[new] = places
             return self._columns[:, :filled], self._slots[anchors]
 
     def _make_room(self, n_columns: int) -> None:
@@ -138,18 +138,18 @@ class TrainingRows:
             columns[:, : self._filled] = self._columns[:, : self._filled]
             self._columns = columns
 
-    def _forget(self) -> None:
-        self._columns = np.empty((self.n_rows, 0), dtype=self.X.dtype)
-        self._slots = np.full(self.n_rows, -1)
-        self._filled = 0
-        self._lock = Lock()
-
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("_columns", "_slots", "_filled", "_lock", "_diagonal", "in_float64"):
-            state.pop(name, None)
+        # Kept columns go along: computing them again, in another order, would change last digits.
+        with self._lock:
+            state = self.__dict__.copy()
+            state["_columns"] = self._columns[:, : self._filled]
+            state["_slots"] = self._slots.copy()
+        del state["_lock"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._forget()
+        # New columns find no room in what may be a read-only memory map, and get an array of their
+        # own; slots are written to.
+        self._slots = np.array(self._slots)
+        self._lock = Lock()

@@ -11,6 +11,17 @@ from scipy import sparse
 from ..curvature import Array
 
 
+def some_rows(X: Any, rows: Any) -> Any:
+    """Rows of X; a slice of CSR shares its entries, where indexing would copy them."""
+    if not (sparse.issparse(X) and isinstance(rows, slice) and rows.step in (None, 1)):
+        return X[rows]
+    start, stop, _ = rows.indices(X.shape[0])
+    stop = max(start, stop)
+    first, last = X.indptr[start], X.indptr[stop]
+    parts = X.data[first:last], X.indices[first:last], X.indptr[start : stop + 1] - first
+    return sparse.csr_matrix(parts, shape=(stop - start, X.shape[1]), copy=False)
+
+
 def append_rows(X: Any, more: Any) -> Any:
     """X with more rows after its own, in its own storage and dtype."""
     if sparse.issparse(X):

@@ -9,17 +9,25 @@ from typing import Any
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import LinearMap
+from ..resources import resources
 from .base import TYPICAL_ITERATIONS, InverseHessian, Solver, SolverContext
 from .cg import CG
 from .cholesky import Cholesky
 from .dual import Dual
 
-# Forming, factorising and answering stay within seconds and 130 MB up to here.
+# Forming, factorising and answering stay within seconds and some 130 MB up to here.
 SMALL = 4096
 # Up to here the Hessian itself costs next to nothing, and loses fewer digits with a weak penalty.
 TINY = 1024
-# A dense factor and its inverse must fit into memory beside the data.
-LARGEST_DENSE_BYTES = 2 << 30
+
+
+def fits(size: int, n_blocks: int = 1) -> bool:
+    """Whether ``max_memory`` holds such factors, and as much for the work on blocks.
+
+    Beside the factor of outputs that a loss couples there may be its inverse.
+    """
+    copies = 4 if n_blocks == 1 else 2
+    return 8 * size**2 * n_blocks * copies < resources().max_memory
 
 
 @dataclass(frozen=True)
@@ -37,10 +45,10 @@ class Auto(Solver):
     ======================================================  ===========================
     size of the largest independent block of the Hessian    choice
     ======================================================  ===========================
+    factors don't fit into a part of ``max_memory``         CG
     at most 4,096                                           Cholesky
-    larger, blocks within 2 GiB, few right-hand sides       CG
-    larger, blocks within 2 GiB, many right-hand sides      Cholesky
-    blocks above 2 GiB                                      CG
+    larger, few right-hand sides                            CG
+    larger, many right-hand sides                           Cholesky
     ======================================================  ===========================
 
     Where all coefficients are penalised and the block is larger than 1,024, the dual system over
@@ -83,10 +91,10 @@ class Auto(Solver):
             return Choice(self.dual, "the features of a kernel are implicit")
         direct, size, operations = self._direct(operator)
         shown = f"{size:,} x {size:,}"
+        if not fits(size, operator.n_blocks):
+            return Choice(self.iterative, f"its dense blocks, {shown}, would not fit into memory")
         if size <= SMALL:
             return Choice(direct, f"its largest block, {shown}, is small")
-        if 2 * 8 * size**2 * operator.n_blocks > LARGEST_DENSE_BYTES:
-            return Choice(self.iterative, f"its dense blocks, {shown}, would not fit into memory")
         iterations = TYPICAL_ITERATIONS * n_right_hand_sides
         if iterations * operator.product_operations() > operations:
             reason = f"for {n_right_hand_sides:,} right-hand sides a factor of {shown} pays"

@@ -17,6 +17,7 @@ from ..blocks import row_blocks
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import LinearMap
+from ..resources import resources
 
 LEVERAGE_BLOCK_BYTES = 1 << 27
 # What preconditioned CG typically takes to 1e-8.
@@ -47,6 +48,22 @@ class Solver(ABC):
     @abstractmethod
     def factor(self, operator: HessianOperator, context: SolverContext) -> InverseHessian:
         """Do what doesn't need right-hand sides."""
+
+
+def require_memory(size: int, n_matrices: int, solver: str, instead: str) -> None:
+    """Refuse factors that ``max_memory`` has no room for.
+
+    Raises
+    ------
+    ValueError
+    """
+    needed, allowed = 8 * size**2 * n_matrices, resources().max_memory
+    if needed > allowed:
+        raise ValueError(
+            f"InfluenceExplainer got solver='{solver}', whose factors ({n_matrices} of {size:,} x "
+            f"{size:,}) take {needed / 1e9:.3g} GB, with max_memory of {allowed / 1e9:.3g} GB. "
+            f"Raise max_memory, or use {instead}."
+        )
 
 
 def require_features(operator: HessianOperator, solver: str) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 from sklearn.exceptions import ConvergenceWarning
 
-from ..blocks import row_blocks
+from ..blocks import row_blocks, rows_per_block
 from ..curvature import Array
 from ..exceptions import SingularHessianError, warn_user
 from ..operators import HessianOperator
 from ..predictors import LinearMap
+from ..resources import resources
 from .base import (
     LEVERAGE_BLOCK_BYTES,
     InverseHessian,
@@ -103,7 +104,9 @@ class CG(Solver):
         return min(operator.n_rows, self.sample_size or proportionate)
 
     def _dense_pays(self, operator: HessianOperator) -> bool:
-        if operator.block_size > LARGEST_DENSE_PRECONDITIONER:
+        size = operator.block_size
+        most = resources().max_memory // 4
+        if size > LARGEST_DENSE_PRECONDITIONER or 2 * 8 * size**2 * operator.n_blocks > most:
             return False
         sample = operator.rows(slice(0, self._n_sampled(operator)))
         return sample.dense_operations() <= MOST_PRODUCTS * operator.product_operations()
@@ -157,7 +160,7 @@ class CGInverse(InverseHessian):
         norms = np.linalg.norm(right_hand_sides, axis=0)
         result = np.zeros_like(right_hand_sides)
         active = np.flatnonzero(norms)
-        width = max(1, STACK_BYTES // (8 * 8 * self.operator.n_parameters))
+        width = rows_per_block(8 * 8 * self.operator.n_parameters, limit=STACK_BYTES)
         for start in range(0, len(active), width):
             columns = active[start : start + width]
             unit = right_hand_sides[:, columns] / norms[columns]

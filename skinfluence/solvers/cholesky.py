@@ -11,12 +11,14 @@ from ..blocks import row_blocks
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import LinearMap
+from ..resources import resources
 from .base import (
     LEVERAGE_BLOCK_BYTES,
     InverseHessian,
     Solver,
     SolverContext,
     require_features,
+    require_memory,
 )
 from .factorisation import CholeskyFactor, SpectralFactor, factorise
 
@@ -41,6 +43,9 @@ class Cholesky(Solver):
     def factor(self, operator: HessianOperator, context: SolverContext) -> CholeskyInverse:
         """Form and factorise."""
         require_features(operator, "cholesky")
+        require_memory(
+            operator.block_size, operator.n_blocks, "cholesky", "solver='cg', 'sketch' or 'auto'"
+        )
         return CholeskyInverse(operator)
 
 
@@ -92,6 +97,7 @@ class CholeskyInverse(InverseHessian):
             return self._tangent_leverage(linear_map)
         # The inverse of the factor costs p³/3, a row's own K columns 2 K p².
         few = 6 * linear_map.n_rows * self.operator.n_outputs < self.operator.n_parameters
+        few = few or 2 * 8 * self.operator.n_parameters**2 > resources().max_memory
         if few and self._half_inverse is None:
             return super().leverage(linear_map)
         return self._coupled_leverage(linear_map)

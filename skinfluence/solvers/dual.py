@@ -24,7 +24,7 @@ from ..blocks import row_blocks
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import NO_RESIDUAL, Functions, KernelMap, LinearMap
-from .base import InverseHessian, Solver, SolverContext
+from .base import InverseHessian, Solver, SolverContext, require_memory
 from .support import System
 
 
@@ -69,6 +69,7 @@ class Dual(Solver):
                 "needed is one on all but the intercept. Add it to the estimator (a finite C, "
                 "alpha > 0, l1_ratio < 1), pass damping, or use solver='cholesky'."
             )
+        require_memory(operator.dual_size, operator.n_blocks, "dual", "fewer training rows")
         return DualInverse(operator)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh
 from scipy.linalg.blas import dtrsm
-from scipy.linalg.lapack import dpocon, dpotrf, dtrtri
+from scipy.linalg.lapack import dlange, dpocon, dpotrf, dtrtri
 
 from ..curvature import Array
 from ..exceptions import SingularHessianError
@@ -53,7 +53,10 @@ class CholeskyFactor:
     def half_inverse(self) -> Array:
         """L⁻¹ S, lower triangular: for many structured right-hand sides at once."""
         inverse, _ = dtrtri(self.lower, lower=1)
-        return np.tril(inverse) * self.scale
+        for column in range(1, len(inverse)):  # np.tril would hold a second copy
+            inverse[:column, column] = 0.0
+        inverse *= self.scale
+        return np.asarray(inverse)
 
 
 class SpectralFactor:
@@ -134,7 +137,7 @@ def factorise(matrix: Array) -> CholeskyFactor | SpectralFactor:
     scale = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 1.0)
     matrix *= scale
     matrix *= scale[:, None]
-    norm = float(np.abs(matrix).sum(axis=0).max(initial=0.0))
+    norm = float(dlange("1", matrix.T)) if size else 0.0
     # Forming and factorising leave errors of a few tens of eps even in the smallest matrices.
     threshold = max(size, 100) * np.finfo(np.float64).eps
     unit_diagonal = matrix.diagonal().copy()

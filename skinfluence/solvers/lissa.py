@@ -15,11 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 
+from ..blocks import rows_per_block
 from ..curvature import Array
 from ..exceptions import warn_user
+from ..jobs import in_jobs, number_of_jobs
 from ..operators import HessianOperator
 from .base import InverseHessian, Solver, SolverContext, require_features
 from .cg import CG
@@ -109,7 +110,7 @@ class LiSSAInverse(InverseHessian):
         right_hand_sides = np.asarray(right_hand_sides, dtype=np.float64)
         result = np.zeros_like(right_hand_sides)
         bytes_per_column = 8 * 6 * self.operator.n_parameters * self.settings.repeats
-        width = max(1, CHAIN_BYTES // bytes_per_column)
+        width = rows_per_block(bytes_per_column, limit=CHAIN_BYTES)
         for start in range(0, right_hand_sides.shape[1], width):
             columns = slice(start, start + width)
             result[:, columns] = self._solve_without_divergence(right_hand_sides[:, columns])
@@ -144,19 +145,22 @@ class LiSSAInverse(InverseHessian):
     def _mean_of_chains(self, right_hand_sides: Array) -> Array:
         # Seeds belong to chains, not to jobs: the result is the same for every n_jobs.
         seeds = np.random.SeedSequence(self.context.random_state).spawn(self.settings.repeats)
-        n_jobs = min(effective_n_jobs(self.context.n_jobs), self.settings.repeats)
+        n_jobs = min(number_of_jobs(), self.settings.repeats)
         groups = np.array_split(np.arange(self.settings.repeats), n_jobs)
-        chains = Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(run_chains)(
-                self.operator,
-                right_hand_sides,
-                self.settings,
-                [seeds[i] for i in group],
-                self.spectrum,
-            )
-            for group in groups
+        chains = in_jobs(
+            run_chains,
+            (
+                (
+                    self.operator,
+                    right_hand_sides,
+                    self.settings,
+                    [seeds[i] for i in group],
+                    self.spectrum,
+                )
+                for group in groups
+            ),
         )
-        return np.asarray(np.concatenate(chains).mean(axis=0))
+        return np.asarray(np.concatenate(list(chains)).mean(axis=0))
 
     def _check(self, right_hand_sides: Array, solution: Array) -> None:
         norms = np.linalg.norm(right_hand_sides, axis=0)

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.linalg.lapack import dpocon, dtrtri
+from scipy.linalg.lapack import dlange, dpocon, dtrtri
 
 from ..blocks import row_blocks
 from ..curvature import Array
@@ -79,7 +79,7 @@ class System:
             bent = np.einsum("iab,ij->iajb", self.roots.transpose(0, 2, 1), gram)
             matrix = np.einsum("iajb,jbc->iajc", bent, self.roots).reshape(self.size, self.size)
         matrix[np.diag_indices(self.size)] += 1.0
-        norm = float(np.abs(matrix).sum(axis=0).max(initial=0.0))
+        norm = float(dlange("1", matrix.T)) if self.size else 0.0
         try:
             self.lower = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError as error:
