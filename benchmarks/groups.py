@@ -29,8 +29,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.preprocessing import StandardScaler
-from speed import seconds
 from threadpoolctl import threadpool_limits
+from timing import seconds
 
 from skinfluence import InfluenceExplainer
 from skinfluence.datasets import load_spambase

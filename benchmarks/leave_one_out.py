@@ -36,8 +36,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from speed import seconds
 from threadpoolctl import threadpool_limits
+from timing import seconds
 
 from skinfluence import InfluenceExplainer
 from skinfluence.datasets import fetch_diabetes130, fetch_mnist, load_spambase

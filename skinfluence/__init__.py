@@ -6,11 +6,11 @@ responsible for a prediction, which labels are probably wrong, what changes if r
 
 from .adapters import as_objective
 from .agreement import Verification
-from .exceptions import NotStationaryWarning, SingularHessianError
+from .exceptions import NotStationaryWarning, SingularHessianError, VersionMismatchWarning
 from .explainer import InfluenceExplainer
 from .explanation import Explanation
 from .hidden_activations import HiddenActivations
-from .solvers import CG, Cholesky, Dual, LiSSA
+from .solvers import CG, Cholesky, Dual, LiSSA, Sketch
 
 __version__ = "0.1.0"
 
@@ -24,6 +24,8 @@ __all__ = [
     "LiSSA",
     "NotStationaryWarning",
     "SingularHessianError",
+    "Sketch",
     "Verification",
+    "VersionMismatchWarning",
     "as_objective",
 ]

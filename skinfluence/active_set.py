@@ -22,6 +22,7 @@ from .exceptions import NotStationaryWarning, warn_user
 from .exchanges import Exchanges
 from .objective import Objective, Outside
 from .penalties import L2
+from .progress import tracked_blocks
 from .reweighting import Reweighting, unchanged
 
 # Shares of l1 by which a gradient may exceed it, for solvers that stop at a tolerance.
@@ -183,7 +184,7 @@ def rows_leaving_support(
     if outside is None:
         return leaving
     screen = SlopeScreen(objective) if SlopeScreen.pays(objective, len(rows)) else None
-    for block in row_blocks(len(rows), COPIES * 8 * outside.bounds.size):
+    for block in tracked_blocks(len(rows), COPIES * 8 * outside.bounds.size, "support, rows"):
         steps, exchanges = parameter_steps(rows[block]), Exchanges(objective, rows[block])
         asked = np.arange(exchanges.n_columns)
         if screen is not None:
@@ -217,7 +218,7 @@ class SlopeScreen:
         self.slopes = np.zeros((outside.bounds.size, 1))
         self.bend = np.zeros((outside.bounds.size, len(unit)))
         bytes_per_row = 8 * (len(outside.bounds) + 3 * unit[0].size * outside.bounds.shape[1])
-        for rows in row_blocks(objective.n_rows, bytes_per_row):
+        for rows in tracked_blocks(objective.n_rows, bytes_per_row, "bounds of the support, rows"):
             block = self.whole.take(rows).as_float64()
             inner = objective.linear_map.take(rows).as_float64().jvp(unit)
             self.slopes += block.vjp(self.weighted[rows][:, :, None])

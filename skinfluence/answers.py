@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import effects
 from .curvature import Array
+from .dask_graphs import in_memory
 from .inputs import WHO, check_indices, model_rows
 from .objective import Objective
 from .questions import Changes, Question, pose_question
@@ -43,6 +44,7 @@ class Answers:
     def _question(
         self, X_test: Any, y_test: Any, target: str, objective: Objective | None = None
     ) -> Question:
+        X_test, y_test = in_memory(X_test), in_memory(y_test)
         rows = model_rows(self._transformers, self._model, X_test)
         if y_test is None and self.objective_.coding.has_labels:
             y_test = self.estimator_.predict(X_test)

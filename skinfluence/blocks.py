@@ -36,6 +36,6 @@ def bounded(limit: int) -> int:
 
 def as_slice(rows: Any) -> Any:
     """A run of rows as a slice, which copies nothing."""
-    if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+    if len(rows) and 0 <= rows[0] == rows[-1] - len(rows) + 1 and (np.diff(rows) == 1).all():
         return slice(int(rows[0]), int(rows[-1]) + 1)
     return rows

@@ -19,6 +19,7 @@ import numpy as np
 from .active_set import leaves_support
 from .curvature import Array
 from .minimise import Preconditioner, decrement, newton_minimise
+from .progress import track, up_to
 from .reweighting import Reweighting
 from .screening import cooled_minimise, screened_minimise
 
@@ -109,7 +110,8 @@ def find_optima(block: ColumnBlock, tolerance: float, rounding: float) -> Optima
         # Most rows of a loss with kinks have no multiplier, and nothing changes without them.
         idle = block.reweighting.objective.loss.kinked & (first[columns] <= rounding)
         slow = _chord(block, columns[~idle], changes, start[:, ~idle], reached, targets)
-        for column in slow:
+        one_by_one = ((1, column) for column in slow)
+        for column in track(one_by_one, len(slow), "refits by Newton's method"):
             own = block.reweighting.alone(column)
             good = reached[column] < first[column]
             start = theta + (changes[:, [column]] if good else own.prescribed)
@@ -147,7 +149,7 @@ def _chord(
     previous = np.full(len(targets), np.inf)
     last_steps = np.zeros_like(changes)
     slow: list[int] = []
-    for _ in range(MOST_STEPS):
+    for _ in up_to(MOST_STEPS, "refits, chord steps"):
         if not len(columns):
             break
         gradients = block.reweighting.take(columns).gradients(theta + changes[:, columns])

@@ -26,10 +26,13 @@ class Curvature(Protocol):
     def n_outputs(self) -> int: ...
     @property
     def separable(self) -> bool: ...
+    @property
+    def root_width(self) -> int: ...
     def matmul(self, directions: Array) -> Array: ...
     def to_dense(self) -> Array: ...
     def scaled(self, weights: Array) -> Curvature: ...
     def take(self, rows: Any) -> Curvature: ...
+    def root_matmul(self, directions: Array) -> Array: ...
     def coupled(self) -> Curvature: ...
     def largest_eigenvalues(self) -> Array: ...
 
@@ -59,6 +62,15 @@ class DiagonalCurvature:
     def matmul(self, directions: Array) -> Array:
         """B_i v_i for every row, (n, K, m)."""
         return self.weights[:, :, None] * directions
+
+    @property
+    def root_width(self) -> int:
+        """Columns of R_i, where B_i = R_i R_iᵀ."""
+        return self.n_outputs
+
+    def root_matmul(self, directions: Array) -> Array:
+        """R_i v_i for every row, (n, K, m)."""
+        return np.sqrt(self.weights)[:, :, None] * directions
 
     def to_dense(self) -> Array:
         """(n, K, K); for blocks of rows."""
@@ -103,6 +115,16 @@ class CoupledCurvature:
     def matmul(self, directions: Array) -> Array:
         """B_i v_i for every row, (n, K, m)."""
         return np.matmul(self.matrices.astype(directions.dtype, copy=False), directions)
+
+    @property
+    def root_width(self) -> int:
+        """Columns of R_i, where B_i = R_i R_iᵀ."""
+        return self.n_outputs
+
+    def root_matmul(self, directions: Array) -> Array:
+        """R_i v_i for every row, (n, K, m)."""
+        eigenvalues, vectors = np.linalg.eigh(self.matrices)
+        return np.matmul(vectors * np.sqrt(np.maximum(eigenvalues, 0.0))[:, None, :], directions)
 
     def to_dense(self) -> Array:
         """(n, K, K)."""
@@ -157,6 +179,23 @@ class SoftmaxCurvature:
         per_class = per_class - np.einsum("nc,ncm->nm", probabilities, per_class)[:, None, :]
         per_class *= (probabilities * self.weights.astype(dtype, copy=False))[:, :, None]
         return per_class if of_classes else np.matmul(contrasts.T, per_class)
+
+    @property
+    def root_width(self) -> int:
+        """Columns of R_i, where B_i = R_i R_iᵀ: C."""
+        return len(self.contrasts)
+
+    def root_matmul(self, directions: Array) -> Array:
+        """R_i v_i for every row, (n, C, m) → (n, C − 1, m).
+
+        With P = diag(√p) − p √pᵀ, P Pᵀ = diag(p) − p pᵀ since √pᵀ√p = 1.
+        """
+        roots = np.sqrt(self.probabilities)
+        per_class = roots[:, :, None] * directions
+        along = np.einsum("nc,ncm->nm", roots, directions)
+        per_class -= self.probabilities[:, :, None] * along[:, None, :]
+        per_class *= np.sqrt(self.weights)[:, :, None]
+        return np.matmul(self.contrasts.T, per_class)
 
     def to_dense(self) -> Array:
         """(n, C − 1, C − 1); for blocks of rows."""

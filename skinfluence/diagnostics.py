@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from .answers import Answers
-from .blocks import row_blocks
 from .curvature import Array
 from .diagnostic_table import as_table, coefficient_names
 from .exceptions import warn_user
 from .inputs import WHO
 from .objective import Objective
+from .progress import tracked_blocks
 from .resources import within_resources
 from .row_downdates import RowDowndates
 from .solvers import InverseHessian
@@ -214,10 +214,14 @@ def _blocks(
     k, q, penalty = linear_map.n_outputs, linear_map.n_inputs, inverse.operator.penalty_product
     # A sum over outputs keeps them apart: one right-hand side then carries all K.
     units = np.ones((1, k)) if curvature.separable else np.eye(k)
-    for rows in row_blocks(linear_map.n_rows, 48 * len(units) * k * q, limit=LEVERAGE_BLOCK_BYTES):
+    bytes_per_row = 48 * len(units) * k * q
+    blocks = tracked_blocks(
+        linear_map.n_rows, bytes_per_row, "diagnostics, rows", limit=LEVERAGE_BLOCK_BYTES
+    )
+    for rows in blocks:
         block = linear_map.take(rows)
         seeds = np.hstack([block.columns(np.tile(unit, (block.n_rows, 1))) for unit in units])
-        solved = np.split(inverse.solve(seeds), len(units), axis=1)
+        solved = np.split(inverse.solve_many(seeds), len(units), axis=1)
         if curvature.separable:
             apart = (each.reshape(q, -1) for each in (penalty(solved[0]), solved[0]))
             lost = linear_map.with_outputs(1).inner(*apart).reshape(k, -1).T

@@ -17,14 +17,18 @@ from .exchanges import Exchanges
 from .jobs import in_jobs
 from .objective import Objective
 from .predictors import LinearMap
+from .progress import progress, tracked_blocks
 
 # Parameter directions of the test rows that are held at once.
 DIRECTION_BYTES = 1 << 28
+# What progress is told of.
+SCORES, EXCHANGED = "scores, training rows", "scores, exchanged rows"
 
 
 def target_blocks(n_test: int, n_parameters: int, columns_per_row: int) -> Iterator[slice]:
     """Blocks of test rows whose parameter directions fit into memory."""
-    return row_blocks(n_test, 8 * 4 * n_parameters * columns_per_row, limit=DIRECTION_BYTES)
+    bytes_per_row = 8 * 4 * n_parameters * columns_per_row
+    return tracked_blocks(n_test, bytes_per_row, "influence, test rows", limit=DIRECTION_BYTES)
 
 
 def training_blocks(
@@ -46,8 +50,11 @@ def gradient_products(
         (objective.linear_map.take(block), directions, objective.residuals[block])
         for _, block in blocks
     )
-    for (positions, _), products in zip(blocks, in_jobs(scores, work), strict=True):
-        yield positions, products
+    n_rows = objective.n_rows if rows is None else len(rows)
+    with progress(n_rows, SCORES, parts=len(blocks)) as advance:
+        for (positions, _), products in zip(blocks, in_jobs(scores, work), strict=True):
+            yield positions, products
+            advance(positions.stop - positions.start)
 
 
 def scores(rows: LinearMap, directions: Any, residuals: Array) -> Array:
@@ -71,7 +78,7 @@ def exchange_products(exchanges: Exchanges, directions: Any) -> Iterator[tuple[A
     """v_tᵀ(s_δ ∇ℓ_δ − s_i ∇ℓ_i)/s_i for directions (p, m) and exchanges: blocks (m, columns)."""
     objective, rows = exchanges.objective, exchanges.rows
     n_outputs = objective.linear_map.n_outputs
-    for block in row_blocks(len(rows), 8 * 2 * directions.shape[1] * n_outputs):
+    for block in tracked_blocks(len(rows), 8 * 2 * directions.shape[1] * n_outputs, EXCHANGED):
         columns = np.arange(block.start, block.stop)
         chosen = exchanges.take(columns)
         going, coming = chosen.first_order_residuals()

@@ -174,6 +174,15 @@ class Exchanges(Reweighting):
         residuals = self.objective.loss.residual(self.arrivals.y, linear_map.own_values_at(theta))
         return linear_map.columns(self.arriving_weights * residuals)
 
+    def residuals(self) -> Array:
+        """ρ_c of ``removal``, (m, J K): weighted, of the rows that go and of those that come."""
+        going = self.leaving_weights * self.objective.residuals[self.rows]
+        if self.arrivals is None:
+            return going
+        residuals = self.objective.loss.residual(self.arrivals.y, self.arriving_values)
+        coming = self.arriving_weights * residuals
+        return going - coming if self.same_features else np.concatenate([going, -coming], axis=1)
+
     def first_order_residuals(self) -> tuple[Array, Array]:
         """Residuals of the rows that go and of those that come, over s_i, each (m, K).
 

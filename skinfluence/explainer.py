@@ -7,28 +7,30 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .active_set import warn_if_not_optimal
-from .adapters import as_objective, fit_parameters, refuse_unsupported, resolve
+from .adapters import as_objective, fit_parameters, is_frozen, refuse_unsupported, resolve
 from .convexity import HESSIANS, convex_quadratic, damping_of
+from .dask_graphs import in_memory
 from .delegation import DelegatesPrediction
 from .diagnostics import DiagnosticAnswers
 from .held_out import HeldOutAnswers
-from .inputs import check_sample_weight, check_targets, choose, model_rows
+from .inputs import check_sample_weight, check_targets, choose, require_fitted, training_rows
 from .network_objective import NetworkObjective
 from .optimality import measure_optimality
 from .persistence import Persistent
 from .perturbation import PerturbationAnswers
 from .removal import RowRemoval
 from .replacements import ReplacementAnswers
+from .report import report_of
 from .resources import Resources, bytes_of, within_resources
-from .row_influence import InfluenceAnswers
 from .scenarios import Scenarios
 from .set_answers import SetAnswers
 from .smoothing import smooth_optimum
 from .solvers import SolverContext, as_solver
+from .streamed import StreamedAnswers
 from .support_answers import SupportAnswers
 from .verification import VerificationAnswers
 from .wellposed import require_determined
@@ -37,7 +39,7 @@ SMALLEST = {"damping": "at least 0, 'auto' or None", "smoothing": "above 0", "re
 
 
 class InfluenceExplainer(
-    InfluenceAnswers,
+    StreamedAnswers,
     HeldOutAnswers,
     PerturbationAnswers,
     ReplacementAnswers,
@@ -64,7 +66,7 @@ class InfluenceExplainer(
     prefit : bool, default=False
         Use ``estimator`` as it is; ``fit`` then takes the data that it was fitted on. A
         ``FrozenEstimator`` is used as it is in any case.
-    solver : {"auto", "cholesky", "dual", "cg", "lissa"} or solver object, default="auto"
+    solver : {"auto", "cholesky", "dual", "cg", "lissa", "sketch"} or object, default="auto"
         How (∇²J)⁻¹ is applied. Objects carry settings: ``CG(tol=1e-10)``.
     damping : float, "auto" or None, default=None
         Added to the diagonal of the Hessian of the mean risk, H + damping · I (Section 4.2). "auto"
@@ -93,8 +95,9 @@ class InfluenceExplainer(
     random_state : int, RandomState or None, default=None
         For all that is random. None stands for 0: an explanation is repeatable by default.
     verbose : int, default=0
-        Above 0, tell on standard error when ``solver="auto"`` changes its choice, and the progress
-        of refits (by tqdm where it is installed).
+        Above 0, tell on standard error when ``solver="auto"`` changes its choice, and how far all
+        that takes long has got: by tqdm where it is installed, else by lines, with rate and
+        remaining time.
 
     Attributes
     ----------
@@ -109,9 +112,11 @@ class InfluenceExplainer(
         ``n``, ``p``, ``solver``, ``reason``, ``gradient_norm`` (‖∇J‖), ``relative_step`` (to the
         optimum, in units of the sampling noise), ``condition`` (an estimate: of ∇²J scaled
         to a unit diagonal by Cholesky; of ∇²J itself, from below, by iterative solvers),
-        ``rank`` (None where the solver doesn't see it), ``damping`` (as a number), ``hessian``
-        ("exact" or "gauss-newton"), ``hessian_reason``, ``smallest_eigenvalue`` (a lower bound of
-        that of the exact H without damping, of a network; None where nobody had to ask),
+        ``rank`` (None where the solver doesn't see it), ``leverage_error`` (of leverages and
+        self-influence by ``solver="sketch"``, relative, estimated; else 0), ``damping`` (a
+        number), ``hessian`` ("exact" or "gauss-newton"), ``hessian_reason``,
+        ``smallest_eigenvalue`` (a lower bound of that of the exact H without damping, of a
+        network; None where nobody had to ask),
         ``newton_share`` (of a network: how much of the Newton step from its parameters
         ``kind="removal"`` takes with and without a row; below 1 where that led uphill), ``held``
         (what of the model is held as fitted, beside hyper-parameters: the support of an L1
@@ -184,8 +189,9 @@ class InfluenceExplainer(
 
         Parameters
         ----------
-        X : array-like, sparse matrix or DataFrame of shape (n, n_features)
-            Training rows. A reference is kept.
+        X : array-like, sparse matrix, DataFrame or dask collection of shape (n, n_features)
+            Training rows. A reference is kept. Of a dask array or DataFrame, which needs a fitted
+            estimator, chunks are worked at where they are.
         y : array-like of shape (n,) or (n, n_targets)
             Labels or targets.
         sample_weight : array-like of shape (n,), optional
@@ -211,16 +217,16 @@ class InfluenceExplainer(
         started = perf_counter()
         solver = as_solver(self.solver)
         self._check_parameters()
+        y, sample_weight = in_memory(y), in_memory(sample_weight)
         check_sample_weight(sample_weight)
-        self.estimator_ = self._fitted_estimator(X, y, sample_weight)
-        self._transformers, self._model = resolve(self.estimator_)
-        check_is_fitted(self._model)
-        rows = model_rows(self._transformers, self._model, X)
+        require_fitted(self.estimator, X, fitted=self.prefit or is_frozen(self.estimator))
+        estimator = self._fitted_estimator(X, y, sample_weight)
+        transformers, model = resolve(estimator)
+        check_is_fitted(model)
+        rows = training_rows(transformers, model, X)
         targets = check_targets(y, rows.shape[0], "y")
         weights = check_sample_weight(sample_weight, rows.shape[0])
-        fitted = as_objective(self._model, rows, targets, weights, smoothing=self.smoothing)
-        self._fitted = fitted
-        self._training_X, self._training_y, self._sample_weight = X, y, weights
+        fitted = as_objective(model, rows, targets, weights, smoothing=self.smoothing)
         damping = damping_of(fitted, self.damping)
         # Whatever "auto" comes to, it leaves nothing undetermined.
         enough = np.inf if damping == "auto" else float(damping)
@@ -228,37 +234,36 @@ class InfluenceExplainer(
         context = self._context()
         smooth = smooth_optimum(fitted, solver, context) if fitted.loss.smoothed else fitted
         convex = convex_quadratic(smooth, self.hessian, damping, context)
-        self.objective_ = convex.objective
-        self.solver_ = solver.factor(convex.operator, context)
-        require_determined(self.objective_, enough, self.solver_.rank)
-        self._solver, self._solver_context = solver, context
-        reference, share = self.objective_, None
+        objective = convex.objective
+        inverse = solver.factor(convex.operator, context)
+        require_determined(objective, enough, inverse.rank)
+        reference, share = objective, None
         if isinstance(reference, NetworkObjective):
-            reference = reference.after_newton_step(self.solver_)
+            reference = reference.after_newton_step(inverse)
             share = reference.newton_share
-        self._removal = RowRemoval(Scenarios(reference, self.solver_, solver, context))
-        self._refits = None
-        self._norms = {}
-        optimality = measure_optimality(fitted, self.solver_, context.random_state)
-        self.report_ = Bunch(
-            n=self.objective_.n_rows,
-            p=self.objective_.n_free_parameters,
-            solver=self.solver_.name,
-            reason=self.solver_.describe(),
-            gradient_norm=optimality.gradient_norm,
-            relative_step=optimality.relative_step,
-            condition=self.solver_.condition,
-            rank=self.solver_.rank,
-            damping=convex.damping,
-            hessian=convex.name,
-            hessian_reason=convex.reason,
-            smallest_eigenvalue=convex.smallest_eigenvalue,
-            newton_share=share,
-            held=self.objective_.held,
-            seconds=perf_counter() - started,
+        optimality = measure_optimality(fitted, inverse, context.random_state)
+        # All at once: an interrupted fit leaves what was there.
+        self.__dict__.update(
+            estimator_=estimator,
+            objective_=objective,
+            solver_=inverse,
+            report_=report_of(
+                objective, inverse, convex, optimality, share, perf_counter() - started
+            ),
+            _fitted=fitted,
+            _model=model,
+            _norms={},
+            _refits=None,
+            _removal=RowRemoval(Scenarios(reference, inverse, solver, context)),
+            _sample_weight=weights,
+            _solver=solver,
+            _solver_context=context,
+            _training_X=X,
+            _training_y=y,
+            _transformers=transformers,
         )
-        optimality.warn(type(self._model).__name__, goes_on=fitted.linear_map.tangent)
-        warn_if_not_optimal(fitted, type(self._model).__name__)
+        optimality.warn(type(model).__name__, goes_on=fitted.linear_map.tangent)
+        warn_if_not_optimal(fitted, type(model).__name__)
         return self
 
     def _fitted_estimator(self, X: Any, y: Any, sample_weight: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .curvature import Array
+from .dask_graphs import is_dask
 
 SHOWN_TESTS = 3
 SHOWN_ROWS = 5
@@ -41,6 +42,14 @@ class TopRows:
             effects = np.asarray(values[offset], dtype=np.float64)
             self._merge(self.largest, test, numbers, effects, sign=1.0)
             self._merge(self.smallest, test, numbers, effects, sign=-1.0)
+
+    def merge(self, other: TopRows, first_test: int = 0) -> None:
+        """Take in what was kept of other training rows, for test rows from ``first_test`` on."""
+        for offset, (largest, smallest) in enumerate(
+            zip(other.largest, other.smallest, strict=True)
+        ):
+            self._merge(self.largest, first_test + offset, *largest, sign=1.0)
+            self._merge(self.smallest, first_test + offset, *smallest, sign=-1.0)
 
     def _merge(
         self,
@@ -253,8 +262,8 @@ class Explanation:
 
 
 def _is_frame(X: Any) -> bool:
-    """Whether X is a DataFrame; a list has an ``index`` too."""
-    return hasattr(X, "iloc")
+    """Whether X is a DataFrame in memory; a list has an ``index`` too."""
+    return hasattr(X, "iloc") and not is_dask(X)
 
 
 def _stack(kept: list[tuple[Array, Array]]) -> tuple[Array, Array]:

@@ -19,6 +19,7 @@ from .curvature import Array
 from .exchanges import Exchanges
 from .measuring import Measure, first_order_products, newton_changes
 from .objective import Objective
+from .progress import up_to
 from .refits import Refits
 from .removal import RowRemoval
 from .reweighting import RowsLeftOut
@@ -117,7 +118,7 @@ class Search:
         """Ever larger sets, and the number without each; up to k rows, or until none helps."""
         chosen: list[int] = []
         change = np.zeros((self.refits.objective.n_parameters, 1))
-        while len(chosen) < k:
+        for _ in up_to(k, "influential set, steps"):
             row = self._next(chosen, change)
             if row is None:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from .chunked_rows import ChunkedRows
 from .curvature import Array
+from .dask_graphs import in_memory, is_dask
 
 WHO = "InfluenceExplainer"
 
@@ -29,11 +32,52 @@ def choose(name: str, got: Any, allowed: tuple[Any, ...]) -> Any:
 def model_rows(transformers: list[Any], model: Any, X: Any) -> Any:
     """Rows as the final model sees them: float32 or float64, dense or CSR.
 
-    Checked as scikit-learn does in ``predict``: NaN, number of features, column names.
+    Checked as scikit-learn does in ``predict``: NaN, number of features, column names. What dask
+    has is computed.
     """
+    X = in_memory(X)
     for transformer in transformers:
         X = transformer.transform(X)
     return validate_data(model, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
+
+
+def training_rows(transformers: list[Any], model: Any, X: Any) -> Any:
+    """The same of training rows, which stay in chunks where dask has them."""
+    if not is_dask(X):
+        return model_rows(transformers, model, X)
+    return ChunkedRows.of(X, partial(model_rows, transformers, model))
+
+
+def require_fitted(estimator: Any, X: Any, *, fitted: bool) -> None:
+    """Refuse to fit an estimator to what dask has.
+
+    Raises
+    ------
+    ValueError
+    """
+    if is_dask(X) and not fitted:
+        raise ValueError(
+            f"{WHO} got X as a dask collection ({type(X).__name__}) for an estimator that it would "
+            f"have to fit first, {type(estimator).__name__}; scikit-learn fits to rows in memory. "
+            "Needed is an estimator that has been fitted to the same rows: fit it by partial_fit "
+            "over chunks, by dask-ml, or to X.compute() where that fits into memory, and pass "
+            "prefit=True."
+        )
+
+
+def require_in_memory(X: Any, who: str, what: str) -> None:
+    """Refuse training rows that dask has.
+
+    Raises
+    ------
+    TypeError
+    """
+    if is_dask(X):
+        raise TypeError(
+            f"{who} got an explainer of a dask collection ({type(X).__name__}); needed are rows "
+            f"in memory, for {what}. Fit an explainer to X.compute(), or to a sample of the "
+            "rows."
+        )
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int | None = None) -> Array | None:

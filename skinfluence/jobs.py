@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from joblib import Parallel, cpu_count, delayed, effective_n_jobs
@@ -43,6 +43,12 @@ def in_jobs(
     n_jobs = number_of_jobs()
     n_jobs = n_jobs if most is None else max(1, min(n_jobs, most))
     waiting = iter(arguments)
+    if n_jobs > 1:
+        first = list(islice(waiting, 2))
+        # What is alone has all memory, threads and jobs to itself.
+        n_jobs = n_jobs if len(first) > 1 else 1
+        waiting = chain(first, waiting)
+        del first
     if n_jobs == 1:
         for each in waiting:
             with nullcontext() if threads is None else blas_threads(threads):

@@ -25,6 +25,7 @@ from .exceptions import SingularHessianError
 from .losses import Loss
 from .operators import HessianOperator
 from .predictors import LinearMap
+from .progress import up_to
 from .reweighting import Reweighting
 from .solvers import Auto, InverseHessian, SolverContext
 from .solvers.base import TYPICAL_ITERATIONS
@@ -121,7 +122,7 @@ def newton_minimise(
     held = np.broadcast_to(rest, theta.shape).reshape(objective.theta.shape)
     # From kink to kink the gradient's length goes up and down; only the objective always falls.
     patience = max_steps if objective.loss.kinked else PATIENCE
-    for n_steps in range(max_steps + 1):
+    for n_steps in up_to(max_steps + 1, "Newton's method, steps"):
         at = theta.reshape(objective.theta.shape)
         residuals = weights * objective.loss.residual(y, values)
         gradient = penalty.gradient(at).reshape(-1, 1) + rest

@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from .active_set import leaves_support, warn_of_support
-from .blocks import rows_per_block
 from .curvature import Array
 from .downdates import column_inverse
 from .exceptions import warn_user
+from .progress import track, tracked_blocks
 from .refit_words import ways_to_determine
 from .refits import Refits
 from .removal import RowRemoval
@@ -27,9 +27,9 @@ COLUMN_BYTES = 1 << 28
 Moves = Iterator[tuple[Array, Array]]
 
 
-def first_order_moves(removal: RowRemoval, reweighting: Reweighting) -> Moves:
+def first_order_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Moves:
     """Columns, and their changes of the parameters (p, columns)."""
-    for columns in _blocks(reweighting):
+    for columns in _blocks(reweighting, f"first order, {what}"):
         block = reweighting.take(columns)
         yield columns, block.prescribed - removal.inverse.solve(block.gradient_changes())
 
@@ -40,14 +40,16 @@ def newton_moves(removal: RowRemoval, reweighting: Reweighting, what: str) -> Mo
     reweighting = replace(reweighting, objective=removal.objective)
     undetermined: list[int] = []
     leaving: list[int] = []
-    for columns in _blocks(reweighting):
+    told = f"Newton steps, {what}"
+    for columns in _blocks(reweighting, told):
         if rows is not None:
             yield columns, removal.parameter_steps(rows[columns])
             continue
         block = reweighting.take(columns)
         gradients = block.gradient_changes()
         moves = np.full_like(gradients, np.nan)
-        for position, column in enumerate(columns.tolist()):
+        each = ((1, (position, column)) for position, column in enumerate(columns.tolist()))
+        for position, column in track(each, len(columns), told):
             inverse = column_inverse(
                 block, position, scenarios.inverse, scenarios.solver, scenarios.context
             )
@@ -75,8 +77,8 @@ def exact_moves(refits: Refits, reweighting: Reweighting, what: str) -> Moves:
     return refits.columns(reweighting, what) if rows is None else refits.without_rows(rows)
 
 
-def _blocks(reweighting: Reweighting) -> Iterator[Array]:
+def _blocks(reweighting: Reweighting, what: str) -> Iterator[Array]:
     bytes_per_column = 8 * 4 * reweighting.objective.n_parameters
-    width = rows_per_block(bytes_per_column, limit=COLUMN_BYTES)
-    for first in range(0, reweighting.n_columns, width):
-        yield np.arange(first, min(first + width, reweighting.n_columns))
+    every = np.arange(reweighting.n_columns)
+    for block in tracked_blocks(len(every), bytes_per_column, what, limit=COLUMN_BYTES):
+        yield every[block]

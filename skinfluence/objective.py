@@ -63,6 +63,29 @@ class Outside:
 
 
 @dataclass(frozen=True)
+class Presentation:
+    """How an estimator shows or predicts decision values; it knows of no rows.
+
+    Parameters
+    ----------
+    predictor : LinearPredictor, KernelPredictor or NetworkPredictor
+    coding : TargetCoding
+    """
+
+    predictor: Predictor
+    coding: TargetCoding
+
+    def shown(self, values: Array) -> Array:
+        """Decision values (rows, K, …) as the estimator shows or predicts them, (rows, C, …)."""
+        return self.coding.present(self.predictor.class_values(values))
+
+    def shown_vjp(self, values: Array, cotangents: Array) -> Array:
+        """Gradient (rows, K) of Σ_c cotangent_c · shown value_c, for values (rows, K)."""
+        of_class = self.coding.present_vjp(self.predictor.class_values(values), cotangents)
+        return self.predictor.class_vjp(of_class)
+
+
+@dataclass(frozen=True)
 class Objective:
     """A fitted estimator's objective on its training data, at its fitted parameters.
 
@@ -150,12 +173,16 @@ class Objective:
 
     def shown(self, values: Array) -> Array:
         """Decision values (rows, K, …) as the estimator shows or predicts them, (rows, C, …)."""
-        return self.coding.present(self.predictor.class_values(values))
+        return self.presentation.shown(values)
 
     def shown_vjp(self, values: Array, cotangents: Array) -> Array:
         """Gradient (rows, K) of Σ_c cotangent_c · shown value_c, for values (rows, K)."""
-        of_class = self.coding.present_vjp(self.predictor.class_values(values), cotangents)
-        return self.predictor.class_vjp(of_class)
+        return self.presentation.shown_vjp(values, cotangents)
+
+    @property
+    def presentation(self) -> Presentation:
+        """What it shows decision values by."""
+        return Presentation(self.predictor, self.coding)
 
     @cached_property
     def training_values(self) -> Array:

@@ -21,6 +21,8 @@ from .predictors import FeatureMap, LinearMap
 from .predictors.batches import BatchMap
 
 GRAM_BLOCK_BYTES = 1 << 26
+# What progress is told of.
+FORMING = "Hessian, rows"
 # Curvature whose share in the sum over rows is below rounding is none.
 NEGLIGIBLE_CURVATURE = 1e-17
 # Curvature of what is no parameter: its inverse is 0, and no other entry feels it.
@@ -263,7 +265,7 @@ class HessianOperator(LinearOperator):
     def _accumulated(self, add: Callable[..., None], total: Array) -> Array:
         bytes_per_row = 8 * (self.n_inputs + self.n_outputs**2)
         return self.features.accumulate(
-            add, total, [self.curvature], bytes_per_row, limit=GRAM_BLOCK_BYTES
+            add, total, [self.curvature], bytes_per_row, limit=GRAM_BLOCK_BYTES, what=FORMING
         )
 
     def to_dense(self) -> Array:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from . import effects
 from .answers import Answers
 from .curvature import Array
+from .dask_graphs import rows_in_memory
 from .inputs import choose
 from .perturbation_inputs import warn_of_columns
+from .progress import tracked_blocks
+from .questions import Question
 from .resources import within_resources
+from .results import result_array
 from .transformers import feature_names_after, pull_back
 
 SPACES = ("raw", "model")
@@ -37,6 +43,7 @@ class PerturbationAnswers(Answers):
         indices: Any,
         reduce: str | None = None,
         space: str = "raw",
+        out: Array | None = None,
     ) -> Array:
         """How moving a training row's features moves the test loss (Eq. 5).
 
@@ -58,6 +65,8 @@ class PerturbationAnswers(Answers):
             "raw": with respect to the explainer's own features, back through all steps before the
             model, which are held as they were fitted. "model": to the final model's inputs, which
             ``model_feature_names_`` names.
+        out : ndarray or memmap of the result's shape, optional
+            Where the result goes, block by block, and what is returned.
 
         Returns
         -------
@@ -92,15 +101,38 @@ class PerturbationAnswers(Answers):
         choose("space", space, SPACES)
         rows = self._rows(indices)
         question = self._question(X_test, y_test, "loss")
-        directions = self.solver_.directions(
-            question.linear_map, question.gradients(), mean=reduce == "mean"
-        )
+        mean = reduce == "mean"
+        result, missing = out, np.zeros(0, dtype=bool)
+        for tests, block, values in self._input_gradients(question, rows, mean, space):
+            if result is None or not len(missing):
+                shape = (question.n_rows, len(rows), values.shape[2])
+                result = result_array(
+                    out, shape[1:] if mean else shape, values.dtype, "perturbation_gradient"
+                )
+                missing = np.zeros(values.shape[2], dtype=bool)
+            missing |= np.isnan(values).any(axis=(0, 1))
+            result[(block,) if mean else (tests, block)] = values[0] if mean else values
+        if space == "raw":
+            warn_of_columns(missing, self.estimator_)
+        return np.asarray(result) if out is None else out
+
+    def _input_gradients(
+        self, question: Question, rows: Array, mean: bool, space: str
+    ) -> Iterator[tuple[slice, slice, Array]]:
+        """Blocks of test rows and of positions in ``rows``, with their gradients."""
         factors = self.objective_.weights.class_factors(rows)
         # One factor for all outputs belongs to s_i, several have to be in the gradient itself.
         given = factors if factors.shape[1] > 1 else None
-        result = effects.input_gradients(self.objective_, directions, rows, given)
-        result *= -self.objective_.n_rows
-        if space == "raw":
-            result = pull_back(self._transformers, self._training_X, rows, result)
-            warn_of_columns(result, self.estimator_)
-        return result[0] if reduce == "mean" else result
+        linear_map = self.objective_.linear_map
+        per_direction = 8 * (2 * linear_map.n_features + 3 * linear_map.n_outputs)
+        for tests, directions in question.directions(self.solver_, mean=mean):
+            bytes_per_row = per_direction * directions.shape[1]
+            blocks = tracked_blocks(len(rows), bytes_per_row, "gradients, training rows")
+            for block in list(blocks) or [slice(0, 0)]:
+                some = None if given is None else given[block]
+                values = effects.input_gradients(self.objective_, directions, rows[block], some)
+                values *= -self.objective_.n_rows
+                if space == "raw":
+                    raw = rows_in_memory(self._training_X, rows[block])
+                    values = pull_back(self._transformers, *raw, values)
+                yield tests, block, values

@@ -85,9 +85,9 @@ def every_other_class(objective: Objective, rows: Array) -> tuple[Change, Array,
     return Change(rows[places], coding.encode(classes[codes], "y"), codes), places, codes
 
 
-def warn_of_columns(gradients: Array, estimator: Any) -> None:
-    """Name the columns of (..., n_features) that hold NaN."""
-    columns = np.flatnonzero(np.isnan(gradients).reshape(-1, gradients.shape[-1]).any(axis=0))
+def warn_of_columns(missing: Array, estimator: Any) -> None:
+    """Name the columns that hold NaN, given as bool (n_features,)."""
+    columns = np.flatnonzero(missing)
     if not len(columns):
         return
     names = getattr(estimator, "feature_names_in_", None)

@@ -146,7 +146,7 @@ def _prediction(objective: Objective, y: Any) -> Target:
                 "have no single predicted value. Pass y_test to explain the loss, or fit one "
                 "regressor per output."
             )
-        return PredictionTarget(objective)
+        return PredictionTarget(objective.presentation)
     codes = objective.coding.codes(y, "y_test")
     if objective.has_probabilities:
         return ProbabilityTarget(objective.loss, codes)

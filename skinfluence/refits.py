@@ -25,7 +25,7 @@ from .minimise import decrement
 from .objective import Objective
 from .optimality import N_SIGN_VECTORS, resampled_gradients
 from .predictors import LinearMap
-from .progress import track
+from .progress import progress
 from .refit_words import LEFT_OUT, changed, warn_not_converged, warn_undetermined
 from .reweighting import Reweighting, unchanged
 from .row_downdates import RowDowndates
@@ -195,9 +195,7 @@ class Refits:
         not_converged: list[tuple[float, int]] = []
         undetermined: list[int] = []
         leaving: list[int] = []
-        for positions, optima in track(
-            self._run(tasks), len(names), self.context.verbose, f"refit {changed(what, verb)}"
-        ):
+        for positions, optima in self._run(tasks, f"refit {changed(what, verb)}"):
             lost = np.isnan(optima.changes).any(axis=0)
             undetermined += names[positions[lost]].tolist()
             # Where a group vanishes there is no optimum with it, and that is told as such.
@@ -210,7 +208,7 @@ class Refits:
         warn_not_converged(not_converged, what, verb, self.tolerance)
         warn_of_support(sorted(set(leaving)), what, verb)
 
-    def _run(self, tasks: list[Task]) -> Iterator[tuple[int, tuple[Array, Optima]]]:
+    def _run(self, tasks: list[Task], what: str) -> Iterator[tuple[Array, Optima]]:
         """Solve blocks, as many at a time as there are jobs; the order doesn't depend on them."""
         # Small factors: threads share them, with a BLAS thread each, which would only wait for
         # each other. Large ones: LAPACK holds Python's lock, but its own threads pay.
@@ -221,8 +219,11 @@ class Refits:
 
         options = {"most": 1} if large else {"threads": 1}
         solved = in_jobs(solve, ((make,) for _, make in tasks), **options)
-        for (positions, _), optima in zip(tasks, solved, strict=True):
-            yield len(positions), (positions, optima)
+        n_columns = sum(len(positions) for positions, _ in tasks)
+        with progress(n_columns, what, parts=len(tasks)) as advance:
+            for (positions, _), optima in zip(tasks, solved, strict=True):
+                yield positions, optima
+                advance(len(positions))
 
     def _columns_per_block(self, extra_bytes: int = 0) -> int:
         bytes_per_column = 8 * 8 * self.objective.n_parameters + extra_bytes

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .blocks import row_blocks
 from .curvature import Array
 from .exceptions import warn_user
 from .exchanges import Exchanges
 from .objective import Objective
 from .persistence import FilledInTime
 from .predictors import LinearMap
+from .progress import tracked_blocks
 from .refits import Refits
 from .removal import MANY_OPERATIONS, RowRemoval
 from .solvers import InverseHessian
@@ -71,8 +71,12 @@ class MoveNorms(FilledInTime):
 
     def share(self, effects: Array, norms: Array) -> Array:
         """Effects (tests, rows) over norms (rows,); 0 of rows that move nothing."""
-        still = norms <= self._smallest
-        return np.where(still, 0.0, effects / np.where(still, 1.0, norms))
+        divisors = self.divisors(norms)
+        return np.where(divisors == np.inf, 0.0, effects / divisors)
+
+    def divisors(self, norms: Array) -> Array:
+        """The same norms, infinite where a row moves nothing."""
+        return np.where(norms <= self._smallest, np.inf, norms)
 
     @staticmethod
     def _complete(known: Array, rows: Array, measure: Callable[[Array], Array]) -> Array:
@@ -121,7 +125,7 @@ class MoveNorms(FilledInTime):
 
     def _blocks(self, n_rows: int) -> Iterator[slice]:
         bytes_per_row = 8 * 4 * self.objective.n_parameters
-        return row_blocks(n_rows, bytes_per_row, limit=COLUMN_BYTES)
+        return tracked_blocks(n_rows, bytes_per_row, "sizes of moves, rows", limit=COLUMN_BYTES)
 
     def _warn_if_slow(self, n_rows: int) -> None:
         if self.inverse.iterative_operations(n_rows) > MANY_OPERATIONS:

@@ -22,11 +22,12 @@ import numpy as np
 from .active_set import leaves_support, rows_leaving_support, warn_of_support
 from .blocks import as_slice, row_blocks
 from .curvature import Array
-from .effects import row_scores, target_blocks
+from .effects import SCORES, row_scores, target_blocks
 from .exceptions import warn_user
 from .exchanges import Exchanges
 from .persistence import FilledInTime
 from .predictors import LinearMap
+from .progress import track, tracked_blocks
 from .refit_words import ways_to_determine
 from .row_downdates import RowDowndates
 from .scenarios import Scenario, Scenarios
@@ -61,34 +62,28 @@ def newton_steps(scenarios: Scenarios, exchanges: Exchanges) -> NewtonSteps:
     objective, m = scenarios.objective, exchanges.n_columns
     k = objective.linear_map.n_outputs
     width = k if exchanges.same_features else 2 * k
-    own_bytes = 8 * (6 * (width * width + width) + 2 * objective.linear_map.n_features)
+    own_bytes = 8 * 6 * (width * width + width)
+    if objective.linear_map.at_hand:
+        own_bytes += 8 * 2 * objective.linear_map.n_features
     if not exchanges.same_features:
         own_bytes += 8 * 2 * k * objective.n_parameters
     steps, own_moves = np.full((m, width), np.nan), np.empty((m, k))
-    for group, scenario in scenarios.groups(exchanges):
-        for block in row_blocks(len(group), own_bytes, limit=STEP_BYTES):
-            columns = group[block]
-            chosen = exchanges.take(columns)
-            downdates = RowDowndates.of_exchanges(objective, scenario, chosen)
-            shifts = [scenarios.own_shifts(each, chosen, scenario) for each in downdates.maps]
-            shift = np.concatenate(shifts, axis=1)[:, :, None]
-            right = _residuals(chosen) + np.matmul(downdates.curvature, shift)[:, :, 0]
-            fine = np.flatnonzero(downdates.determined())
-            steps[columns[fine]] = downdates.take(fine).steps(right[fine])
-            moves = np.matmul(downdates.leverage, steps[columns][:, :, None]) + shift
-            own_moves[columns] = moves[:, :k, 0]
+    blocks = (
+        (block.stop - block.start, (group[block], scenario))
+        for group, scenario in scenarios.groups(exchanges)
+        for block in row_blocks(len(group), own_bytes, limit=STEP_BYTES)
+    )
+    for columns, scenario in track(blocks, m, "Newton steps, rows"):
+        chosen = exchanges.take(columns)
+        downdates = RowDowndates.of_exchanges(objective, scenario, chosen)
+        shifts = [scenarios.own_shifts(each, chosen, scenario) for each in downdates.maps]
+        shift = np.concatenate(shifts, axis=1)[:, :, None]
+        right = chosen.residuals() + np.matmul(downdates.curvature, shift)[:, :, 0]
+        fine = np.flatnonzero(downdates.determined())
+        steps[columns[fine]] = downdates.take(fine).steps(right[fine])
+        moves = np.matmul(downdates.leverage, steps[columns][:, :, None]) + shift
+        own_moves[columns] = moves[:, :k, 0]
     return NewtonSteps(steps, own_moves, np.flatnonzero(np.isnan(steps).any(axis=1)))
-
-
-def _residuals(exchanges: Exchanges) -> Array:
-    """ρ_c, (m, J K)."""
-    objective, arrivals = exchanges.objective, exchanges.arrivals
-    going = exchanges.leaving_weights * objective.residuals[exchanges.rows]
-    if arrivals is None:
-        return going
-    residuals = objective.loss.residual(arrivals.y, exchanges.arriving_values)
-    coming = exchanges.arriving_weights * residuals
-    return going - coming if exchanges.same_features else np.concatenate([going, -coming], axis=1)
 
 
 def newton_changes(scenarios: Scenarios, exchanges: Exchanges, steps: Array) -> Array:
@@ -101,7 +96,12 @@ def newton_changes(scenarios: Scenarios, exchanges: Exchanges, steps: Array) -> 
         columns = objective.linear_map.take(chosen.rows).columns(own[:, :k])
         if not exchanges.same_features:
             columns = columns + chosen.arriving_map.columns(own[:, k:])
-        result[:, positions] = scenario.inverse.solve(columns) + scenarios.shifts(chosen, scenario)
+        changes = scenario.inverse.solve(columns)
+        if scenario.shift is not None:
+            changes += scenarios.shifts(chosen, scenario)
+        if len(positions) == len(steps):
+            return changes
+        result[:, positions] = changes
     return result
 
 
@@ -109,19 +109,25 @@ def newton_decision_moves(
     scenarios: Scenarios, exchanges: Exchanges, steps: Array, test_map: LinearMap
 ) -> Iterator[tuple[slice, Array, Array]]:
     """Changes of test decision values: tests, columns and moves of shape (tests, columns, K)."""
-    n_outputs = test_map.n_outputs
-    for tests in target_blocks(test_map.n_rows, test_map.n_parameters, n_outputs):
+    for tests in target_blocks(test_map.n_rows, test_map.n_parameters, test_map.n_outputs):
         some = test_map.take(tests)
-        for group, scenario in scenarios.groups(exchanges):
-            directions = _test_directions(scenarios, scenario, some)
-            bytes_per_column = 8 * n_outputs * some.n_rows * len(directions)
-            for block in row_blocks(len(group), bytes_per_column):
-                chosen = exchanges.take(group[block])
-                moves = _moves(chosen, directions, steps[group[block]])
-                yield tests, group[block], moves + scenarios.decision_shifts(some, chosen, scenario)
+        blocks = _blocks(scenarios, exchanges, some)
+        for columns, scenario, directions in track(blocks, exchanges.n_columns, SCORES):
+            chosen = exchanges.take(columns)
+            moves = _moves(chosen, directions, steps[columns])
+            yield tests, columns, moves + scenarios.decision_shifts(some, chosen, scenario)
 
 
-def _test_directions(scenarios: Scenarios, scenario: Scenario, test_map: LinearMap) -> list[Any]:
+def _blocks(scenarios: Scenarios, exchanges: Exchanges, test_map: LinearMap) -> Iterator[Any]:
+    for group, scenario in scenarios.groups(exchanges):
+        directions = test_directions(scenarios, scenario, test_map)
+        bytes_per_column = 8 * test_map.n_outputs * test_map.n_rows * len(directions)
+        for block in row_blocks(len(group), bytes_per_column):
+            yield block.stop - block.start, (group[block], scenario, directions)
+
+
+def test_directions(scenarios: Scenarios, scenario: Scenario, test_map: LinearMap) -> list[Any]:
+    """(∇²J)⁻¹ times the parameter gradients of the test rows' decision values."""
     # A loss that is a sum over outputs keeps them apart: one direction then carries all K.
     n, k = test_map.n_rows, test_map.n_outputs
     separable = scenarios.objective.curvature.separable
@@ -139,15 +145,20 @@ def _moves(exchanges: Exchanges, directions: list[Any], steps: Array) -> Array:
         values = objective.linear_map.take(as_slice(unique)).jvp(directions[0])
         in_order = len(unique) == len(rows) and bool((places[:-1] < places[1:]).all())
         moves = _scaled(values if in_order else values[places], steps[:, :k])
-        if not exchanges.same_features:
-            moves += _scaled(exchanges.arriving_map.jvp(directions[0]), steps[:, k:])
-        return moves
-    going = [row_scores(objective, rows, each, steps[:, :k]) for each in directions]
-    moves = np.stack(going, axis=2).astype(np.float64)
+    else:
+        going = [row_scores(objective, rows, each, steps[:, :k]) for each in directions]
+        moves = np.stack(going, axis=2).astype(np.float64)
     if not exchanges.same_features:
-        coming = [exchanges.arriving_map.scores(each, steps[:, k:]) for each in directions]
-        moves += np.stack(coming, axis=2)
+        moves += moves_by_rows(exchanges.arriving_map, directions, steps[:, k:])
     return moves
+
+
+def moves_by_rows(linear_map: LinearMap, directions: list[Any], steps: Array) -> Array:
+    """Moves of test decision values by steps w (rows, K) of rows: (tests, rows, K)."""
+    if len(directions) == 1:
+        return _scaled(linear_map.jvp(directions[0]), steps)
+    moves = [linear_map.scores(each, steps) for each in directions]
+    return np.stack(moves, axis=2).astype(np.float64)
 
 
 def _scaled(values: Array, steps: Array) -> Array:
@@ -187,7 +198,7 @@ class RowExchange:
         leaving = np.zeros(self.exchanges.n_columns, dtype=bool)
         if self.objective.outside is not None:
             bytes_per_column = 8 * 4 * self.objective.n_parameters
-            for block in row_blocks(len(leaving), bytes_per_column):
+            for block in tracked_blocks(len(leaving), bytes_per_column, "support, exchanged rows"):
                 chosen = self.exchanges.take(np.arange(len(leaving))[block])
                 changes = newton_changes(self.scenarios, chosen, self._steps[block])
                 leaving[block] = leaves_support(self.objective, chosen, changes)

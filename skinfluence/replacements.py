@@ -16,6 +16,7 @@ from .inputs import choose
 from .perturbation_inputs import every_other_class, replacements
 from .questions import Changes, Question
 from .resources import within_resources
+from .results import result_array
 
 Effects = Iterator[tuple[slice, Array, Array]]
 
@@ -35,6 +36,7 @@ class ReplacementAnswers(Answers):
         target: str = "loss",
         kind: str = "removal",
         reduce: str | None = None,
+        out: Array | None = None,
     ) -> Array:
         """Influence of replacing training rows by any others: features, labels or both (Eq. 3).
 
@@ -68,6 +70,8 @@ class ReplacementAnswers(Answers):
             "refit": that change exactly.
         reduce : {None, "mean"}, default=None
             "mean" averages over the test rows.
+        out : ndarray or memmap of the result's shape, optional
+            Where the result goes, block by block, and what is returned.
 
         Returns
         -------
@@ -106,10 +110,14 @@ class ReplacementAnswers(Answers):
         data = self._transformers, self._model, self.objective_
         change = replacements(*data, rows, X_new, y_new)
         n_tests, found = self._exchanged(change, X_test, y_test, target, kind, reduce)
-        result = np.zeros((n_tests, len(rows)), dtype=self.objective_.linear_map.dtype)
+        shape = (n_tests, len(rows))[reduce == "mean" :]
+        dtype = self.objective_.linear_map.dtype
+        result = result_array(out, shape, dtype, "perturbation_influence")
+        result[...] = 0.0
+        every = result[None] if reduce == "mean" else result
         for tests, columns, values in found:
-            result[tests, columns] += values
-        return result[0] if reduce == "mean" else result
+            every[tests, columns] += values
+        return result
 
     @within_resources
     def label_flip_influence(
@@ -121,6 +129,7 @@ class ReplacementAnswers(Answers):
         kind: str = "removal",
         indices: Any = None,
         reduce: str | None = None,
+        out: Array | None = None,
     ) -> Array:
         """Influence of giving each training row each of the other labels.
 
@@ -141,6 +150,8 @@ class ReplacementAnswers(Answers):
         reduce : {None, "mean"}, default=None
             "mean" averages over the test rows; the n_test × n × n_classes array is then never
             held.
+        out : ndarray or memmap of the result's shape, optional
+            As in ``perturbation_influence``.
 
         Returns
         -------
@@ -166,11 +177,14 @@ class ReplacementAnswers(Answers):
         rows = self._rows(indices)
         change, places, codes = every_other_class(self.objective_, rows)
         n_tests, found = self._exchanged(change, X_test, y_test, target, kind, reduce)
-        shape = (n_tests, len(rows), len(self.estimator_.classes_))
-        result = np.zeros(shape, dtype=self.objective_.linear_map.dtype)
+        every = (n_tests, len(rows), len(self.estimator_.classes_))
+        dtype = self.objective_.linear_map.dtype
+        result = result_array(out, every[reduce == "mean" :], dtype, "label_flip_influence")
+        result[...] = 0.0
+        by_test = result[None] if reduce == "mean" else result
         for tests, columns, values in found:
-            result[tests, places[columns], codes[columns]] += values
-        return result[0] if reduce == "mean" else result
+            by_test[tests, places[columns], codes[columns]] += values
+        return result
 
     def _exchanged(
         self, change: Change, X_test: Any, y_test: Any, target: str, kind: str, reduce: str | None

@@ -56,6 +56,8 @@ class Resources:
 
 DEFAULT = Resources()
 _in_force: ContextVar[Resources] = ContextVar("resources_in_force", default=DEFAULT)
+# The bar that is shown, if one is: parts of what it tells of are not told of.
+told: ContextVar[Any] = ContextVar("told", default=None)
 
 
 def resources() -> Resources:
@@ -66,11 +68,17 @@ def resources() -> Resources:
 @contextmanager
 def using(settings: Resources) -> Iterator[None]:
     """Put settings into force."""
-    token = _in_force.set(settings)
+    token, shown = _in_force.set(settings), told.get()
     try:
         yield
     finally:
         _in_force.reset(token)
+        if told.get() is not shown:
+            # Of an interrupted loop, which its traceback may keep alive.
+            left = told.get()
+            told.set(shown)
+            if left is not None:
+                left.close()
 
 
 def within_resources(method: Method) -> Method:

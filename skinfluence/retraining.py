@@ -22,6 +22,7 @@ from .adapters import fit_parameters, same_hyperparameters
 from .adapters import with_decision_values as with_decision_values
 from .curvature import Array
 from .exceptions import warn_user
+from .progress import Advance, progress
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,11 @@ class LeaveOneOut:
 
     def decision_values(self, rows: Array, n_jobs: int | None) -> list[Array]:
         """Of the test rows, each (n_test, outputs): fitted on all rows, then without each row."""
-        parallel = Parallel(n_jobs=n_jobs)
-        done = parallel(delayed(self._refit)(row) for row in [None, *rows.tolist()])
+        asked = [None, *rows.tolist()]
+        with progress(len(asked), "refits of the estimator") as advance:
+            done = TellingParallel(advance, n_jobs=n_jobs)(
+                delayed(self._refit)(row) for row in asked
+            )
         _warn_once((caught for _, caught in done), len(done))
         return [values for values, _ in done]
 
@@ -91,19 +95,33 @@ class LeaveOneOut:
         return values, [Caught(w.category, str(w.message), (w.filename, w.lineno)) for w in caught]
 
 
+class TellingParallel(Parallel):
+    """Jobs that are told of as they end."""
+
+    def __init__(self, advance: Advance, n_jobs: int | None) -> None:
+        super().__init__(n_jobs=n_jobs)
+        self._advance, self._n_told = advance, 0
+
+    def print_progress(self) -> None:
+        """Called by joblib whenever jobs have ended, from a thread of its own."""
+        n_ended = self.n_completed_tasks
+        self._advance(n_ended - self._n_told)
+        self._n_told = n_ended
+
+
 def as_columns(decision_values: Any) -> Array:
     """(rows,) or (rows, outputs) → (rows, outputs), float64."""
     values = np.asarray(decision_values, dtype=np.float64)
     return values[:, None] if values.ndim == 1 else values
 
 
-def take_rows(data: Any, rows: Array) -> Any:
+def take_rows(data: Any, rows: Array | slice) -> Any:
     """Some rows of a DataFrame, Series, sparse matrix, array or list, as the same kind."""
     if hasattr(data, "iloc"):
         return data.iloc[rows]
     if hasattr(data, "shape"):
         return data[rows]
-    return [data[row] for row in rows]
+    return data[rows] if isinstance(rows, slice) else [data[row] for row in rows]
 
 
 def take_columns(data: Any, columns: Array) -> Any:

@@ -148,7 +148,7 @@ class ReweightingAnswers(Answers):
     def _moves(self, kind: str, reweighting: Reweighting, what: str) -> Moves:
         """Columns of a reweighting and their changes of the parameters."""
         if kind == "upweight":
-            return first_order_moves(self._removal, reweighting)
+            return first_order_moves(self._removal, reweighting, what)
         if self._by_newton(kind):
             return newton_moves(self._removal, reweighting, what)
         return exact_moves(self._exact(), reweighting, what)

@@ -21,6 +21,7 @@ from scipy import sparse
 from .blocks import row_blocks
 from .curvature import Array
 from .objective import Objective
+from .progress import tracked_blocks
 
 # Several passes go over a block's decision values: they should find it in a core's own cache.
 CACHED_BYTES = 1 << 24
@@ -103,7 +104,7 @@ class Reweighting(ABC):
         total = (self.penalty_scale - 1.0) * slope
         n_outputs = objective.linear_map.n_outputs
         bytes_per_row = 8 * (objective.linear_map.n_inputs + 3 * n_outputs * m)
-        for rows in row_blocks(objective.n_rows, bytes_per_row):
+        for rows in tracked_blocks(objective.n_rows, bytes_per_row, "gradients, rows"):
             residuals = objective.residuals[rows][:, :, None]
             weighted = np.repeat(residuals, m, axis=2)
             self.weigh(weighted, rows)

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .answers import KINDS, Answers
+from .answers import KINDS
+from .chunked_answers import ChunkedAnswers, fill
 from .curvature import Array
 from .explanation import Explanation, TopRows, relative_unit
 from .inputs import check_indices, check_k, choose
 from .predictors import LinearMap
 from .relative import NORMS
 from .resources import within_resources
+from .results import result_array
 
 
-class InfluenceAnswers(Answers):
+class InfluenceAnswers(ChunkedAnswers):
     """What a row's weight, or its removal, does to targets and parameters."""
 
     @within_resources
@@ -30,6 +32,7 @@ class InfluenceAnswers(Answers):
         indices: Any = None,
         reduce: str | None = None,
         normalize: str | None = None,
+        out: Array | None = None,
     ) -> Array:
         """Influence of training rows on test rows (Eq. 2, or the effect of removal).
 
@@ -60,11 +63,14 @@ class InfluenceAnswers(Answers):
             effect by removal is, to first order, −1 times ("loss": −1/√n times) that of
             upweighting, but for penalties against a mean, which a removal changes too. 0 for
             rows that move the parameters by less than their last digit.
+        out : ndarray or memmap of the result's shape, optional
+            Where the result goes, block by block, and what is returned.
 
         Returns
         -------
         ndarray of shape (n_test, n_indices), or (n_indices,) with ``reduce="mean"``
-            In the dtype of the model's input (float32 or float64).
+            In the dtype of the model's input (float32 or float64). Of training rows in chunks a
+            lazy dask array, chunked as they are, and as ``X_test`` is where that is dask's too.
 
         Raises
         ------
@@ -98,18 +104,24 @@ class InfluenceAnswers(Answers):
         choose("reduce", reduce, (None, "mean"))
         choose("normalize", normalize, NORMS)
         rows = check_indices(indices, self.objective_.n_rows)
-        question = self._question(X_test, y_test, target)
         mean = reduce == "mean"
+        if self._in_chunks:
+            questions = self._questions(X_test, y_test, target)
+            lazy = self._lazy_influence(questions, kind, rows, mean=mean, normalize=normalize)
+            return lazy if out is None else fill(out, lazy)
+        question = self._question(X_test, y_test, target)
         n_rows = self.objective_.n_rows if rows is None else len(rows)
-        n_results = 1 if mean else question.n_rows
-        result = np.zeros((n_results, n_rows), dtype=self.objective_.linear_map.dtype)
+        shape = (n_rows,) if mean else (question.n_rows, n_rows)
+        result = result_array(out, shape, self.objective_.linear_map.dtype, "influence")
+        if mean:
+            result[:] = 0.0
         blocks = self._effects(question, kind, rows, mean=mean, normalize=normalize)
         for tests, positions, values in blocks:
             if mean:
-                result[0, positions] += values.sum(axis=0)
+                result[positions] += values.sum(axis=0)
             else:
                 result[tests, positions] = values
-        return result[0] if mean else result
+        return result
 
     @within_resources
     def self_influence(self, *, kind: str = "upweight", indices: Any = None) -> Array:
@@ -256,19 +268,29 @@ class InfluenceAnswers(Answers):
         k = check_k(k, self.objective_.n_rows)
         regressor_alone = y_test is None and not self.objective_.coding.has_labels
         target = "prediction" if regressor_alone else "loss"
-        question = self._question(X_test, y_test, target)
-        top = TopRows(question.n_rows, k)
-        for tests, positions, values in self._effects(question, kind, None, normalize=normalize):
-            top.update(tests, positions, values)
+        top, unit, labels = self._top_rows(X_test, y_test, target, k, kind, normalize)
         return Explanation.from_top_rows(
             top,
             kind=kind,
             target=target,
-            unit=relative_unit(question.target.unit, normalize),
+            unit=relative_unit(unit, normalize),
             normalize=normalize,
             larger_is_helpful=(kind != "upweight") == (target == "loss"),
-            labels=question.labels,
+            labels=labels,
             training_X=self._training_X,
             training_y=self._training_y,
             test_X=X_test,
         )
+
+    def _top_rows(
+        self, X_test: Any, y_test: Any, target: str, k: int, kind: str, normalize: str | None
+    ) -> tuple[TopRows, str, Any]:
+        """With the unit of the effects, and what the test rows are called."""
+        if self._in_chunks:
+            questions = self._questions(X_test, y_test, target)
+            return self._chunked_top(questions, k, kind, normalize)
+        question = self._question(X_test, y_test, target)
+        top = TopRows(question.n_rows, k)
+        for tests, positions, values in self._effects(question, kind, None, normalize=normalize):
+            top.update(tests, positions, values)
+        return top, question.target.unit, question.labels

@@ -81,7 +81,8 @@ class Scenarios:
     def groups(self, exchanges: Exchanges) -> Iterator[tuple[Array, Scenario]]:
         """Columns that share a scenario."""
         keys = self._keys(exchanges)
-        for old, new in np.unique(keys, axis=0).tolist():
+        alike = bool((keys == keys[:1]).all())  # which takes no sorting of all columns to see
+        for old, new in (keys[:1] if alike else np.unique(keys, axis=0)).tolist():
             name = f"{old} to {new}"
             if name not in self._prepared:
                 self._prepared[name] = self._prepare(old, new)
@@ -104,7 +105,7 @@ class Scenarios:
         """δ, (p, m)."""
         if scenario.shift is None:
             return np.zeros((self.objective.n_parameters, exchanges.n_columns))
-        return np.asarray(scenario.shift @ self._losses(exchanges).T)
+        return np.asarray(scenario.shift @ self.losses(exchanges).T)
 
     def decision_shifts(
         self, linear_map: LinearMap, exchanges: Exchanges, scenario: Scenario
@@ -113,14 +114,14 @@ class Scenarios:
         if scenario.shift is None:
             return np.zeros((1, exchanges.n_columns, linear_map.n_outputs))
         values = linear_map.jvp(scenario.shift).astype(np.float64)
-        return np.einsum("tks,is->tik", values, self._losses(exchanges))
+        return np.einsum("tks,is->tik", values, self.losses(exchanges))
 
     def own_shifts(self, linear_map: LinearMap, exchanges: Exchanges, scenario: Scenario) -> Array:
         """Moves of the decision values of one row a column by its δ, (m, K)."""
         if scenario.shift is None:
             return np.zeros((exchanges.n_columns, linear_map.n_outputs))
         values = linear_map.jvp(scenario.shift).astype(np.float64)
-        return np.einsum("iks,is->ik", values, self._losses(exchanges))
+        return np.einsum("iks,is->ik", values, self.losses(exchanges))
 
     def _prepare(self, old: int, new: int) -> Scenario:
         values = self.objective.weights.values
@@ -178,7 +179,7 @@ class Scenarios:
         rises = rises.reshape(objective.n_parameters, -1)
         return rises - self.inverse.solve(self.inverse.operator.matmat(rises))
 
-    def _losses(self, exchanges: Exchanges) -> Array:
+    def losses(self, exchanges: Exchanges) -> Array:
         """What each g_k's weight loses in each column, (m, S)."""
         if self.objective.centred:
             return np.asarray(exchanges.mean_targets().T - self.objective.theta[-1])

@@ -19,6 +19,7 @@ from .losses import Loss
 from .minimise import Minimum, decrement, newton_minimise
 from .objective import Objective
 from .optimality import resampled_gradients
+from .progress import track
 from .reweighting import unchanged
 from .screening import cooling, screened_minimise
 from .solvers import Auto, InverseHessian, Solver, SolverContext
@@ -153,7 +154,9 @@ def anneal(
     asked: Loss = objective.loss
     lowest = asked.temperature  # type: ignore[attr-defined]
     n_steps = 0
-    for temperature in cooling(lowest, hottest):
+    temperatures = cooling(lowest, hottest)
+    each = ((1, temperature) for temperature in temperatures)
+    for temperature in track(each, len(temperatures), "smoothing, temperatures"):
         loss = asked.at_temperature(temperature)
         rough = max(tolerance, ON_THE_WAY) if temperature > lowest else tolerance
         found = _descend(replace(objective, loss=loss), rough, max_steps - n_steps)

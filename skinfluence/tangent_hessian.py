@@ -17,6 +17,7 @@ from .blocks import row_blocks
 from .curvature import Array, Curvature
 from .operators import HessianOperator
 from .predictors import NetworkMap
+from .progress import tracked_blocks
 
 # Directions that go through the network together.
 PRODUCT_BYTES = 1 << 26
@@ -142,7 +143,7 @@ class TangentHessian(HessianOperator):
     def _undamped(self) -> Array:
         plain = self._with(linear_map=self.linear_map.as_float64(), damping=0.0)
         size, dense = self.n_parameters, np.empty((self.n_parameters, self.n_parameters))
-        for some in row_blocks(size, 8 * size, limit=PRODUCT_BYTES):
+        for some in tracked_blocks(size, 8 * size, "Hessian, columns", limit=PRODUCT_BYTES):
             units = np.zeros((size, some.stop - some.start))
             units[np.arange(some.start, some.stop), np.arange(units.shape[1])] = 1.0
             dense[:, some] = plain.matmat(units)

@@ -14,7 +14,7 @@ from .agreement import Verification
 from .answers import KINDS, Answers
 from .curvature import Array
 from .exceptions import warn_user
-from .inputs import WHO, choose, model_rows
+from .inputs import WHO, choose, model_rows, require_in_memory
 from .questions import Question
 from .resolution import stopping_errors, warn_if_unresolved
 from .resources import within_resources
@@ -116,6 +116,7 @@ class VerificationAnswers(Answers):
         worst: row ... on test row ..., predicted ..., actual ...
         """
         check_is_fitted(self)
+        require_in_memory(self._training_X, f"{WHO}.verify", "refits of the estimator itself")
         choose("kind", kind, KINDS)
         choose("preprocessing", preprocessing, PREPROCESSING)
         given = self._check_strategy(strategy, n_rows)

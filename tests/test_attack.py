@@ -8,7 +8,7 @@ from attacking import borderline, digits, digits_explainer, slope
 from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression
 
-from skinfluence import InfluenceExplainer
+from skinfluence import InfluenceExplainer, progress
 from skinfluence.attack import (
     Immutable,
     LInfBall,
@@ -136,7 +136,7 @@ def test_the_choice_does_not_depend_on_blocks(monkeypatch):
     test = borderline()[1:2]
     expected = attack(test, n_rows=4, n_iter=1).rows
     blocks = [slice(first, min(first + 7, 100)) for first in range(0, 100, 7)]
-    monkeypatch.setattr(choosing, "row_blocks", lambda *_: blocks)
+    monkeypatch.setattr(choosing, "tracked_blocks", lambda *_: blocks)
     assert attack(test, n_rows=4, n_iter=1).rows.tolist() == expected.tolist()
 
 
@@ -189,7 +189,9 @@ def test_stops_where_the_rows_come_back():
     assert_allclose(done.loss_history[2], done.loss_history[0], rtol=1e-8)
 
 
-def test_progress_is_told(capsys):
+def test_progress_is_told(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BEFORE_BAR", 0.0)
+    monkeypatch.setattr(progress, "SECONDS_WORTH_A_LINE", 0.0)
     attack(borderline()[200:201], n_iter=2, verbose=1)
     assert "training-set attack" in capsys.readouterr().err
     attack(borderline()[200:201], n_iter=1)

@@ -1,10 +1,9 @@
-"""kind="refit": its tolerance, what it can't reach, memory and progress."""
+"""kind="refit": its tolerance, what it can't reach, and memory."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-import sys
 import tracemalloc
 from functools import partial
 
@@ -139,27 +138,6 @@ def test_steps_of_a_pipeline_stay_fixed():
 
 
 # ------------------------------------------------------------------------------ taking long
-def test_progress_by_tqdm(capfd):
-    pytest.importorskip("tqdm")
-    explainer = InfluenceExplainer(LogisticRegression(), verbose=1).fit(X, Y)
-    explainer.influence(X[:1], kind="refit")
-    said = capfd.readouterr()
-    assert "refit without rows: 100%" in said.err
-    assert f"{N}/{N}" in said.err
-    assert not said.out
-
-
-def test_progress_without_tqdm(capsys, monkeypatch):
-    for name in ("tqdm", "tqdm.auto"):
-        monkeypatch.setitem(sys.modules, name, None)
-    explainer = InfluenceExplainer(LogisticRegression(), verbose=1).fit(X, Y)
-    explainer.influence(X[:1], kind="refit", indices=[3, 5])
-    explainer.group_influence(np.arange(N) % 4, X[:1], kind="refit")
-    lines = capsys.readouterr().err.splitlines()
-    assert "[skinfluence] refit without rows: 2 of 2, 0 s left" in lines
-    assert "[skinfluence] refit without groups: 4 of 4, 0 s left" in lines
-
-
 @pytest.mark.parametrize("kind", ["upweight", "removal", "refit"])
 def test_groups_do_not_take_memory_for_all_rows_at_once(kind, monkeypatch):
     """n × n_groups numbers: 80 MB here, and 8 GB for a million rows in a thousand groups."""

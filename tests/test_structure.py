@@ -19,28 +19,36 @@ LONGEST = 300
 MAY_SEE = {
     "resources": set(),
     "blocks": {"resources"},
+    "dask_graphs": set(),
+    "chunked_rows": {"dask_graphs", "resources"},
     "jobs": {"resources"},
     "curvature": set(),
     "exceptions": set(),
+    "persistence": {"__version__", "exceptions"},
     "coding": {"curvature", "responses"},
     "responses": {"curvature"},
     "weighting": {"curvature"},
     "losses": {"curvature"},
     "penalties": {"curvature"},
-    "predictors": {"blocks", "curvature", "jobs", "kernels"},
+    "predictors": {
+        "blocks", "chunked_rows", "curvature", "dask_graphs", "jobs", "kernels", "progress",
+        "resources",
+    },
     "kernels": {"curvature"},
     "transformers": {"curvature", "kernels"},
     "targets": {"curvature", "losses"},
     "functionals": {"blocks", "curvature"},
+    "progress": {"blocks", "resources"},
     "hessian_sums": {"curvature", "predictors"},
     "operators": {"curvature", "hessian_sums", "penalties", "predictors"},
     "solvers": {
-        "blocks", "curvature", "exceptions", "jobs", "operators", "predictors", "resources",
+        "blocks", "curvature", "exceptions", "jobs", "operators", "predictors", "progress",
+        "resources",
     },
     "objective": {
         "coding", "curvature", "losses", "operators", "penalties", "predictors", "weighting",
     },
-    "tangent_hessian": {"blocks", "curvature", "operators", "predictors"},
+    "tangent_hessian": {"blocks", "curvature", "operators", "predictors", "progress"},
     "network_objective": {"curvature", "objective", "predictors", "solvers", "tangent_hessian"},
     "convexity": {"blocks", "exceptions", "network_objective", "objective", "operators", "solvers"},
     "adapters": {
@@ -53,14 +61,16 @@ MAY_SEE = {
     "torch": {"autograd", "curvature", "frozen", "transformers"},
     "functional_readings": {"coding", "curvature", "functionals", "objective"},
     "influential_sets": {
-        "curvature", "exchanges", "measuring", "objective", "refits", "removal", "reweighting",
-        "scenarios", "smoothing", "weighting",
+        "curvature", "exchanges", "measuring", "objective", "progress", "refits", "removal",
+        "reweighting", "scenarios", "smoothing", "weighting",
     },
-    "retraining": {"adapters", "curvature", "exceptions"},  # no formulas
+    "retraining": {"adapters", "curvature", "exceptions", "progress"},  # no formulas
     "datasets": set(),
 }  # fmt: skip
 # The only ones that may import these: leaves, the top, and the place that names estimators.
 SEEN_BY = {
+    "chunk_effects": {"chunked_answers"},
+    "chunked_answers": {"row_influence"},
     "display": set(),
     "cleaning": set(),
     "attack": set(),
@@ -68,7 +78,7 @@ SEEN_BY = {
     "svm": set(),
     "torch": set(),
     "autograd": {"torch"},
-    "convexity": {"explainer"},
+    "convexity": {"explainer", "report"},
     "explainer": {"__init__"},
     "adapters": {"__init__", "explainer", "retraining", "svm"},
 }
@@ -237,14 +247,17 @@ SIGNATURES = {
     "n_jobs=None, random_state=None, verbose=0)",
     "fit": "(self, X, y, sample_weight=None)",
     "influence": "(self, X_test, y_test=None, *, target='loss', kind='upweight', indices=None, "
-    "reduce=None, normalize=None)",
+    "reduce=None, normalize=None, out=None)",
+    "iter_influence": "(self, X_test, y_test=None, batch_size=100, *, target='loss', "
+    "kind='upweight', indices=None, normalize=None)",
     "self_influence": "(self, *, kind='upweight', indices=None)",
     "parameter_influence": "(self, *, kind='upweight', indices=None)",
-    "perturbation_gradient": "(self, X_test, y_test=None, *, indices, reduce=None, space='raw')",
+    "perturbation_gradient": "(self, X_test, y_test=None, *, indices, reduce=None, space='raw', "
+    "out=None)",
     "perturbation_influence": "(self, X_test, y_test=None, *, indices, X_new=None, y_new=None, "
-    "target='loss', kind='removal', reduce=None)",
+    "target='loss', kind='removal', reduce=None, out=None)",
     "label_flip_influence": "(self, X_test, y_test=None, *, target='loss', kind='removal', "
-    "indices=None, reduce=None)",
+    "indices=None, reduce=None, out=None)",
     "explain": "(self, X_test, y_test=None, *, k=10, kind='removal', normalize=None)",
     "group_influence": "(self, groups, X_test, y_test=None, *, target='loss', kind='removal')",
     "reweight": "(self, sample_weight, X_test, *, kind='removal')",

@@ -22,7 +22,7 @@ from . import (
 from .dispatch import as_objective, linear_objective
 from .fixed import same_hyperparameters, with_decision_values
 from .kernel import kernel_objective
-from .wrappers import fit_parameters, refuse_unsupported, resolve, unwrap
+from .wrappers import fit_parameters, is_frozen, refuse_unsupported, resolve, unwrap
 
 __all__ = [
     "as_objective",
@@ -33,6 +33,7 @@ __all__ = [
     "glm",
     "going_on",
     "huber",
+    "is_frozen",
     "kernel",
     "kernel_objective",
     "lasso",

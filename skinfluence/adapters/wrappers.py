@@ -65,6 +65,11 @@ def _pipeline(estimator: Any) -> tuple[list[Any], Any]:
     return transformers, steps[-1]
 
 
+def is_frozen(estimator: Any) -> bool:
+    """Whether fitting it leaves it as it is."""
+    return isinstance(estimator, FrozenEstimator)
+
+
 @unwrap.register(FrozenEstimator)
 def _frozen(estimator: Any) -> tuple[list[Any], Any]:
     return [], estimator.estimator

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..blocks import row_blocks
 from ..curvature import Array
 from ..objective import Objective
+from ..progress import tracked_blocks
 from .combining import InOrder
 from .gradients import raw_slopes
 from .inputs import WHO
@@ -38,7 +38,7 @@ def predicted_rises(
     n, width = objective.n_rows, max(table.n_features, objective.linear_map.n_features)
     rises = np.zeros(n)
     movable = False
-    for block in row_blocks(n, 8 * ARRAYS * width):
+    for block in tracked_blocks(n, 8 * ARRAYS * width, "first steps, training rows"):
         rows = np.arange(block.start, block.stop)
         slopes = raw_slopes(objective, direction, rows, transformers, table.take(rows))[0]
         Z = table.values(rows)

@@ -15,15 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from ..blocks import BLOCK_BYTES, row_blocks
+from ..blocks import BLOCK_BYTES
 from ..curvature import Array
 from ..objective import Objective
+from ..progress import tracked_blocks
 from .gradients import raw_slopes
 from .table import Table
 
 NORMS = ("l2", "l1", "linf")
 # Test rows whose gradients are held at once.
 TESTS = 8
+# What progress is told of.
+GRADIENTS = "sizes of gradients, training rows"
 
 
 class GradientSizes:
@@ -56,9 +59,10 @@ class GradientSizes:
                 result[:, rows] = sizes
             return result
         width = max(self.table.n_features, self.objective.linear_map.n_features)
-        for tests in row_blocks(m, BLOCK_BYTES // TESTS):
+        for tests in tracked_blocks(m, BLOCK_BYTES // TESTS, "vulnerability, test rows"):
             some = directions[:, tests]
-            for block in row_blocks(self.objective.n_rows, 8 * 4 * width * some.shape[1]):
+            bytes_per_row = 8 * 4 * width * some.shape[1]
+            for block in tracked_blocks(self.objective.n_rows, bytes_per_row, GRADIENTS):
                 positions = np.arange(block.start, block.stop)
                 known = self.transformers, self.table.take(positions)
                 slopes = raw_slopes(self.objective, some, positions, *known)
@@ -73,7 +77,7 @@ class GradientSizes:
         S = np.asarray(directions, dtype=np.float64).reshape(-1, k, m)[:d]
         WS = np.tensordot(W, S, ([0], [0]))
         SS = np.einsum("dkm,dlm->klm", S, S).reshape(k * k, m)
-        for rows in row_blocks(objective.n_rows, 8 * 6 * k * m):
+        for rows in tracked_blocks(objective.n_rows, 8 * 6 * k * m, GRADIENTS):
             weights = objective.weights.values[rows]
             c = weights * objective.residuals[rows]
             u = objective.linear_map.take(rows).jvp(directions).astype(np.float64)

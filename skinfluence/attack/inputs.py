@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..answers import Answers
 from ..curvature import Array
-from ..inputs import check_indices
+from ..inputs import check_indices, require_in_memory
 from ..replacing import require_features
 
 WHO = "TrainingSetAttack"
@@ -39,6 +39,7 @@ def check_explainer(explainer: Any, who: str) -> Any:
         "Freeze its hidden layers: the attack goes through them in a pipeline of "
         "HiddenActivations(network) and LogisticRegression().",
     )
+    require_in_memory(explainer._training_X, who, "an attack that moves them")
     if np.ndim(explainer._training_X) != 2:
         raise ValueError(
             f"{who} got an explainer whose training rows are no table of numbers (texts?), so that "

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..blocks import row_blocks
 from ..curvature import Array
 from ..effects import DIRECTION_BYTES
+from ..progress import tracked_blocks
 from ..questions import Question
+from ..resources import using
 from .gradient_sizes import NORMS, GradientSizes
 from .inputs import check_count, check_explainer, require_targets
 from .margins import margins, predicted_codes
@@ -188,7 +189,11 @@ def vulnerability(
     test row 215: flips when row 1291 moves by 3.13e+00
     most effective on average: row 1291, row 805, row 893
     """
-    check_explainer(explainer, WHO)
+    with using(check_explainer(explainer, WHO)._resources()):
+        return _vulnerability(explainer, X_test, y_test, norm, k)
+
+
+def _vulnerability(explainer: Any, X_test: Any, y_test: Any, norm: str, k: int) -> Vulnerability:
     if norm not in NORMS:
         raise ValueError(f"{WHO} got norm={norm!r}; needed is one of {list(NORMS)}.")
     objective = explainer.objective_
@@ -241,7 +246,8 @@ def _blocks(
     objective, slopes = explainer.objective_, question.gradients()
     gradient_sizes = GradientSizes(explainer, norm)
     bytes_per_test = 8 * (4 * objective.n_parameters + 3 * objective.n_rows)
-    for tests in row_blocks(question.n_rows, bytes_per_test, limit=DIRECTION_BYTES):
+    what = "vulnerability, test rows"
+    for tests in tracked_blocks(question.n_rows, bytes_per_test, what, limit=DIRECTION_BYTES):
         linear_map = question.linear_map.take(tests)
 
         def of(cotangents: Array, linear_map: Any = linear_map) -> Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..curvature import Array
-from ..progress import track
+from ..progress import up_to
+from ..resources import Resources, within_resources
 from .choosing import choose_rows, movable_columns, predicted_rises, require_movable, take_step
 from .combining import InOrder
 from .gradients import raw_slopes
@@ -97,6 +98,11 @@ class TrainingSetAttack:
     target: str = "loss"
     verbose: int = 0
 
+    def _resources(self) -> Resources:
+        explainer = check_explainer(self.explainer, WHO)
+        return replace(explainer._resources(), verbose=self.verbose)
+
+    @within_resources
     def attack(self, X_test: Any, y_test: Any = None) -> AttackResult:
         """Attack the predictions of some test rows together.
 
@@ -138,8 +144,7 @@ class TrainingSetAttack:
         run = _Run(explainer, table, project, steps, victims)
         run.start(given, weights, n_rows)
         stopped = "n_iter"
-        counted = ((1, step) for step in range(n_iter))
-        for _ in track(counted, n_iter, self.verbose, "training-set attack, step"):
+        for _ in up_to(n_iter, "training-set attack, steps"):
             reason = run.step() or run.stalls(patience, tol)
             if reason:
                 stopped = reason

@@ -1,6 +1,7 @@
 """Predictors: how parameters become decision values, z = f(x; θ)."""
 
 from .base import LinearMap
+from .chunked import ChunkedMap
 from .features import FeatureMap
 from .functions import Functions
 from .kernel import NO_RESIDUAL, KernelMap, KernelPredictor
@@ -15,6 +16,7 @@ Predictor = LinearPredictor | KernelPredictor | NetworkPredictor
 
 __all__ = [
     "NO_RESIDUAL",
+    "ChunkedMap",
     "FeatureMap",
     "Functions",
     "KernelMap",

@@ -21,6 +21,7 @@ import numpy as np
 from ..blocks import BLOCK_BYTES, bounded, rows_per_block
 from ..curvature import Array
 from ..jobs import in_jobs, number_of_jobs
+from ..progress import SILENCE, progress, tracked_blocks
 
 # Partial sums of jobs that are held at once.
 MOST_BYTES_OF_TOTALS = 1 << 28
@@ -45,6 +46,8 @@ class LinearMap(ABC):
     tangent: bool = False
     # Whether the constant's parameters are given rather than fitted.
     fixed_constant: bool = False
+    # Whether the rows are in memory here.
+    at_hand: bool = True
     # Which coordinates (q, K) are parameters at all; None where all are.
     free: Array | None = None
 
@@ -169,12 +172,13 @@ class LinearMap(ABC):
         bytes_per_row: int,
         *,
         limit: int = BLOCK_BYTES,
+        what: str = "",
     ) -> Array:
         """Add all rows to ``total`` in blocks: ``add(total, map of a block, *its arrays)``.
 
         Every sum over rows goes through here, so that rows can be anywhere. ``arrays`` are
         anything that has ``take`` or can be indexed by rows. Blocks that jobs work at are added to
-        zeros and then, in their order, to the total.
+        zeros and then, in their order, to the total. Progress is told as that of ``what``.
         """
 
         def of_block(rows: slice) -> tuple[Any, ...]:
@@ -185,17 +189,45 @@ class LinearMap(ABC):
         starts = range(0, self.n_rows, size)
         blocks = [slice(start, min(start + size, self.n_rows)) for start in starts]
         most = max(1, bounded(MOST_BYTES_OF_TOTALS) // max(1, total.nbytes))
-        if len(blocks) == 1 or most == 1 or number_of_jobs() == 1:
-            for rows in blocks:
-                add(total, *of_block(rows))
-            return total
-        for part in in_jobs(
-            _added_to_zeros,
-            ((add, total.shape, total.dtype, *of_block(rows)) for rows in blocks),
-            most=most,
-        ):
-            total += part
+        with progress(self.n_rows, what, parts=len(blocks)) if what else SILENCE as advance:
+            if len(blocks) == 1 or most == 1 or number_of_jobs() == 1:
+                for rows in blocks:
+                    add(total, *of_block(rows))
+                    advance(rows.stop - rows.start)
+                return total
+            parts = in_jobs(
+                _added_to_zeros,
+                ((add, total.shape, total.dtype, *of_block(rows)) for rows in blocks),
+                most=most,
+            )
+            for rows, part in zip(blocks, parts, strict=True):
+                total += part
+                advance(rows.stop - rows.start)
         return total
+
+    def map_rows(
+        self,
+        function: Callable[..., Array],
+        arrays: Sequence[Any],
+        bytes_per_row: int,
+        *,
+        limit: int = BLOCK_BYTES,
+        what: str = "rows",
+    ) -> Array:
+        """``function(map of a block, *its arrays)`` of all rows, in blocks: (n, …).
+
+        What has an answer for each row goes through here, where the function needs no other rows.
+        """
+        result: Array | None = None
+        for rows in tracked_blocks(self.n_rows, bytes_per_row, what, limit=limit):
+            part = function(self.take(rows), *(take_rows(array, rows) for array in arrays))
+            if result is None:
+                result = np.empty((self.n_rows, *part.shape[1:]), part.dtype)
+            result[rows] = part
+        if result is None:
+            none = slice(0, 0)
+            return function(self.take(none), *(take_rows(array, none) for array in arrays))
+        return result
 
     def rows_worth_a_job(self, n_columns: int) -> int:
         """How many rows make a product with so many columns long enough for a job of its own."""

@@ -17,14 +17,21 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ..blocks import as_slice
 from ..curvature import Array
+from ..resources import resources
 from .base import LinearMap
+from .made_rows import MadeRows
 from .selection import Selection
 from .storage import dense_rows, replace_rows, some_rows, weighted_grams
 
 # A job of sparse products takes some milliseconds, and a small part of that to add what it found.
 JOB_OPERATIONS = 8_000_000
 ENTRIES_PER_INPUT = 4
+
+
+# Maps of rows that are neither arrays nor CSR matrices, by their class.
+KINDS: dict[type, type[FeatureMap]] = {}
 
 
 class FeatureMap(LinearMap):
@@ -79,9 +86,19 @@ class FeatureMap(LinearMap):
         return float(self.X.nnz / max(1, self.X.shape[0] * self.X.shape[1]))
 
     def take(self, rows: Any) -> FeatureMap:
-        """The map of some rows (a slice makes no copy)."""
+        """The map of some rows: a run of them makes no copy, many others are copied in blocks."""
+        if not isinstance(rows, slice):
+            rows = np.asarray(rows)
+            rows = as_slice(np.flatnonzero(rows) if rows.dtype == bool else rows)
         selection = None if self.selection is None else self.selection.take(rows)
-        return self._of(some_rows(self.X, rows), selection)
+        if isinstance(rows, slice) or len(rows) * self._bytes_per_row <= resources().block_bytes:
+            return self._of(some_rows(self.X, rows), selection)
+        return self._of(MadeRows.of(self.X).some(rows), selection)
+
+    @property
+    def _bytes_per_row(self) -> float:
+        entry = self.dtype.itemsize + (4 if sparse.issparse(self.X) else 0)
+        return entry * self.density * self.X.shape[1]
 
     def rows_worth_a_job(self, n_columns: int) -> int:
         """Sparse products run in one thread; dense ones have BLAS's."""
@@ -103,11 +120,11 @@ class FeatureMap(LinearMap):
         return self._of(self.X.astype(np.float64, copy=False), self.selection)
 
     def _of(self, X: Any, selection: Selection | None) -> FeatureMap:
-        return FeatureMap(X, self.n_outputs, self.constant, selection, self.free, self.flat)
+        return feature_map(X, self.n_outputs, self.constant, selection, self.free, self.flat)
 
     def with_outputs(self, n_outputs: int) -> FeatureMap:
         """The same rows with so many outputs."""
-        return FeatureMap(self.X, n_outputs, self.constant, self.selection)
+        return feature_map(self.X, n_outputs, self.constant, self.selection)
 
     def jvp(self, directions: Array) -> Array:
         """(p, m) → (n, K, m)."""
@@ -162,16 +179,26 @@ class FeatureMap(LinearMap):
         """Φ diag(scale) Φ'ᵀ, (n, n'), float64."""
         d = self.X.shape[1]
         X = self.X.astype(np.float64, copy=False)
-        scaled = X.multiply(scale[:d]).tocsr() if sparse.issparse(X) else X * scale[:d]
-        product = scaled @ other.X.astype(np.float64, copy=False).T
+        even = d > 0 and bool((scale[:d] == scale[0]).all())
+        if not even:
+            X = X.multiply(scale[:d]).tocsr() if sparse.issparse(X) else X * scale[:d]
+        others = X if even and other.X is self.X else other.X.astype(np.float64, copy=False)
+        product = X @ others.T
         gram = product.toarray() if sparse.issparse(product) else np.asarray(product)
-        return gram + self.constant**2 * scale[-1] if self.constant else gram
+        if even:
+            gram *= scale[0]
+        if self.constant:
+            gram += self.constant**2 * scale[-1]
+        return gram
 
     def gram_diagonal(self, scale: Array) -> Array:
         """φ_iᵀ diag(scale) φ_i, (n,), float64."""
         X = self.X.astype(np.float64, copy=False)
-        squares = X.multiply(X) if sparse.issparse(X) else X * X
-        total = np.asarray(squares @ scale[: X.shape[1]])
+        used = scale[: X.shape[1]]
+        if sparse.issparse(X):
+            total = np.asarray(X.multiply(X) @ used)
+        else:
+            total = np.einsum("ij,ij,j->i", X, X, used)
         return total + self.constant**2 * scale[-1] if self.constant else total
 
     def inputs(self) -> Array:
@@ -202,6 +229,14 @@ class FeatureMap(LinearMap):
         if self.constant:
             total[-1] = self.constant**2 * weights.sum(axis=0)
         return total if self.free is None else total * self.free
+
+    def squares_times(self, weights: Array) -> Array:
+        """Σ_j φ_ij² w_jk for weights (q, K): (n, K). For blocks of rows."""
+        X = self.X
+        squares = X.multiply(X) if sparse.issparse(X) else X * X
+        entering = weights if self.free is None else weights * self.free
+        values = np.asarray(squares @ entering[: X.shape[1]], dtype=np.float64)
+        return values + self.constant**2 * entering[-1] if self.constant else values
 
     def squared_norms(self) -> Array:
         """‖φ_i‖², (n,)."""
@@ -257,3 +292,16 @@ class FeatureMap(LinearMap):
         if self.constant:
             values += self.constant * inputs[d]
         return values
+
+
+def feature_map(
+    X: Any,
+    n_outputs: int,
+    constant: float,
+    selection: Selection | None = None,
+    free: Array | None = None,
+    flat: Array | None = None,
+) -> FeatureMap:
+    """The map of rows in memory, or of those that are elsewhere."""
+    kind = KINDS.get(type(X), FeatureMap)
+    return kind(X, n_outputs, constant, selection, free, flat)

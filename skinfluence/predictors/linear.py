@@ -9,7 +9,7 @@ import numpy as np
 
 from ..curvature import Array
 from .contrasts import OnContrasts
-from .features import FeatureMap
+from .features import FeatureMap, feature_map
 from .selection import Selection
 
 
@@ -92,6 +92,6 @@ class LinearPredictor(OnContrasts):
     def linearize(self, X: Any) -> FeatureMap:
         """The map from parameters to the decision values of these rows."""
         if self.columns is None:
-            return FeatureMap(X, self.n_outputs, self.constant, None, self.free, self.flat)
+            return feature_map(X, self.n_outputs, self.constant, None, self.free, self.flat)
         used, selection = X[:, self.columns], Selection(self.columns, X)
-        return FeatureMap(used, self.n_outputs, self.constant, selection, self.free, self.flat)
+        return feature_map(used, self.n_outputs, self.constant, selection, self.free, self.flat)

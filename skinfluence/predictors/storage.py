@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ..chunked_rows import ChunkedRows
 from ..curvature import Array
+from .made_rows import MadeRows
 
 
 def some_rows(X: Any, rows: Any) -> Any:
@@ -31,6 +33,8 @@ def append_rows(X: Any, more: Any) -> Any:
 
 def replace_rows(X: Any, rows: Array, replacements: Any) -> Any:
     """A copy of X with other rows in some places, in X's own storage and dtype."""
+    if isinstance(X, (ChunkedRows, MadeRows)):
+        return X.replaced(rows, replacements, replace_rows)
     if sparse.issparse(X):
         order = np.arange(X.shape[0])
         order[rows] = X.shape[0] + np.arange(len(rows))

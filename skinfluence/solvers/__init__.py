@@ -8,6 +8,7 @@ from .cg import CG
 from .cholesky import Cholesky
 from .dual import Dual
 from .lissa import LiSSA
+from .sketch import Sketch
 
 BY_NAME: dict[str, type[Solver]] = {
     "auto": Auto,
@@ -15,6 +16,7 @@ BY_NAME: dict[str, type[Solver]] = {
     "dual": Dual,
     "cg": CG,
     "lissa": LiSSA,
+    "sketch": Sketch,
 }
 
 
@@ -50,6 +52,7 @@ __all__ = [
     "Dual",
     "InverseHessian",
     "LiSSA",
+    "Sketch",
     "Solver",
     "SolverContext",
     "as_solver",

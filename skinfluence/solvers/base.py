@@ -8,6 +8,7 @@ alone: no loss, no estimator.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,12 @@ from ..blocks import row_blocks
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import LinearMap
+from ..progress import tracked_blocks
 from ..resources import resources
 
 LEVERAGE_BLOCK_BYTES = 1 << 27
+# What progress is told of.
+LEVERAGES, SELF_INFLUENCE = "leverages, rows", "self-influence, rows"
 # What preconditioned CG typically takes to 1e-8.
 TYPICAL_ITERATIONS = 20
 
@@ -40,6 +44,11 @@ class SolverContext:
     random_state: int = 0
     n_jobs: int | None = None
     verbose: int = 0
+
+
+def leverage_blocks(n_rows: int, bytes_per_row: int, what: str) -> Iterator[slice]:
+    """Blocks of rows for what needs a column for each of them."""
+    return tracked_blocks(n_rows, bytes_per_row, what, limit=LEVERAGE_BLOCK_BYTES)
 
 
 class Solver(ABC):
@@ -104,9 +113,18 @@ class InverseHessian(ABC):
     def __init__(self, operator: HessianOperator) -> None:
         self.operator = operator
 
+    @property
+    def relative_error(self) -> float:
+        """Estimated, of leverages and self-influence, where they are estimates; else 0."""
+        return 0.0
+
     @abstractmethod
     def solve(self, right_hand_sides: Array) -> Array:
         """(∇²J)⁻¹ B for B of shape (p, m)."""
+
+    def solve_many(self, right_hand_sides: Array) -> Array:
+        """The same for the gradients of many training rows, block after block."""
+        return self.solve(right_hand_sides)
 
     def directions(self, linear_map: LinearMap, cotangents: Array, *, mean: bool = False) -> Any:
         """(∇²J)⁻¹ φ_t ⊗ c_t for rows that need not be training rows, or of the mean over them.
@@ -153,10 +171,10 @@ class InverseHessian(ABC):
         k = self.operator.n_outputs
         result = np.empty((linear_map.n_rows, k, k))
         bytes_per_row = 8 * 4 * k * self.operator.n_parameters
-        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+        for rows in leverage_blocks(linear_map.n_rows, bytes_per_row, LEVERAGES):
             block = linear_map.take(rows)
             seeds = [block.columns(np.tile(unit, (block.n_rows, 1))) for unit in np.eye(k)]
-            solved = self.solve(np.concatenate(seeds, axis=1))
+            solved = self.solve_many(np.concatenate(seeds, axis=1))
             of_units = np.split(solved, k, axis=1)
             result[rows] = np.stack([block.own_values(each) for each in of_units], axis=2)
         return result
@@ -167,7 +185,9 @@ class InverseHessian(ABC):
 
     def leaves_enough(self, left: Array) -> Array:
         """Whether matrices I − C M (…, size, size) leave the model determined, (…)."""
-        if self.operator.bends_back:
+        if left.shape[-1] == 1:
+            smallest = left[..., 0, 0] if self.operator.bends_back else np.abs(left[..., 0, 0])
+        elif self.operator.bends_back:
             # Leverages may be above 1, of which a singular value wouldn't tell the sign.
             smallest = np.linalg.eigvals(left).real.min(axis=-1)
         else:
@@ -178,9 +198,9 @@ class InverseHessian(ABC):
         """g_iᵀ (∇²J)⁻¹ g_i with g_i = φ_i ⊗ r_i, (n,)."""
         result = np.empty(linear_map.n_rows)
         bytes_per_row = 8 * 4 * self.operator.n_parameters
-        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+        for rows in leverage_blocks(linear_map.n_rows, bytes_per_row, SELF_INFLUENCE):
             gradients = linear_map.take(rows).columns(residuals[rows])
-            result[rows] = np.einsum("pi,pi->i", gradients, self.solve(gradients))
+            result[rows] = np.einsum("pi,pi->i", gradients, self.solve_many(gradients))
         return result
 
     def describe(self) -> str:

@@ -1,4 +1,4 @@
-"""Conjugate gradients on stacked right-hand sides."""
+"""Conjugate gradients on many right-hand sides at once."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator
 from sklearn.exceptions import ConvergenceWarning
 
-from ..blocks import row_blocks, rows_per_block
+from ..blocks import rows_per_block
 from ..curvature import Array
 from ..exceptions import SingularHessianError, warn_user
 from ..operators import HessianOperator
 from ..predictors import LinearMap
+from ..progress import Advance, progress
 from ..resources import resources
 from .base import (
-    LEVERAGE_BLOCK_BYTES,
+    SELF_INFLUENCE,
     InverseHessian,
     Solver,
     SolverContext,
+    leverage_blocks,
     require_features,
 )
 from .factorisation import NO_MINIMUM
-from .preconditioners import (
-    DIAGONAL,
-    Preconditioner,
-    SampledHessian,
-    faster_diagonal,
-    run_cg,
-)
+from .iterations import Iterates, Recycled, conjugate_gradients
+from .preconditioners import DIAGONAL, Preconditioner, SampledHessian, faster_diagonal
 from .spectrum import estimate_spectrum
 
-# The stacked iterates: scipy keeps five vectors, the operator and preconditioner a few more.
+# The iterates: ten vectors for each right-hand side, those of products included.
 STACK_BYTES = 1 << 28
 # Sampled-Hessian preconditioners are dense: beyond this many parameters they don't pay.
 LARGEST_DENSE_PRECONDITIONER = 12_000
@@ -46,16 +42,17 @@ NEGATIVE_SHARE = 1e-8
 
 @dataclass(frozen=True)
 class CG(Solver):
-    """Preconditioned conjugate gradients (``scipy.sparse.linalg.cg``).
+    """Preconditioned conjugate gradients.
 
-    All right-hand sides are solved in one call: stacked under a block-diagonal operator they are
-    one system with the same spectrum, so each iteration is two matrix–matrix products.
+    All right-hand sides are solved side by side, each with its own step lengths and until it has
+    converged, so each iteration is two matrix–matrix products. Solutions are kept, as far as a
+    few MB hold them, and give later questions a start.
 
     Parameters
     ----------
     tol : float, optional
-        Root-mean-square relative residual over the right-hand sides; by default 1e-8 for
-        float64 data and 1e-5 for float32.
+        Relative residual of each right-hand side; by default 1e-8 for float64 data and 1e-5 for
+        float32.
     max_iter : int, default=1000
         Iterations after which it stops with a ConvergenceWarning.
     preconditioner : {"auto", "sampled-hessian", "jacobi", "none"}, default="auto"
@@ -127,14 +124,26 @@ class CGInverse(InverseHessian):
         default = 1e-8 if operator.dtype == np.float64 else 1e-5
         self.tolerance = default if settings.tol is None else settings.tol
         self.n_iter = 0
+        self._recycled = Recycled()
 
     def solve(self, right_hand_sides: Array) -> Array:
-        """(∇²J)⁻¹ B; ConvergenceWarning where the tolerance is not met."""
-        return self._solve(right_hand_sides, self.tolerance)
+        """(∇²J)⁻¹ B; ConvergenceWarning where the tolerance is not met.
+
+        It starts from what earlier solutions are worth to these.
+        """
+        return self._solve(right_hand_sides, self.tolerance, self._recycled)
+
+    def solve_many(self, right_hand_sides: Array) -> Array:
+        """From 0: what jobs have solved before, or not yet, must not be seen in the last digits."""
+        return self.solve_to(right_hand_sides, self.tolerance)
+
+    def solve_to(self, right_hand_sides: Array, tolerance: float) -> Array:
+        """From 0, with a relative residual of at most ``tolerance`` in every column."""
+        return self._solve(right_hand_sides, tolerance)
 
     def estimate(self, right_hand_sides: Array) -> Array:
         """(∇²J)⁻¹ B with a relative residual of at most 0.1 in every column."""
-        return self._solve(right_hand_sides, 0.1 / np.sqrt(max(1, right_hand_sides.shape[1])))
+        return self.solve_to(right_hand_sides, 0.1)
 
     def precondition(self, right_hand_sides: Array) -> Array:
         """CG's own preconditioner: CG itself is not linear in the right-hand side."""
@@ -142,59 +151,53 @@ class CGInverse(InverseHessian):
 
     def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
         """g_iᵀ (∇²J)⁻¹ g_i, (n,)."""
-        # With e = g − Av, gᵀA⁻¹g = gᵀv + vᵀe + eᵀA⁻¹e. The first two leave an error quadratic in
-        # the residual, so half the digits will do. vᵀe is 0 for a system solved alone, but not
-        # for each of several that are stacked and share their step lengths.
-        tolerance = max(self.tolerance, np.sqrt(self.tolerance) / 10)
+        # With e = g − Av, gᵀA⁻¹g = gᵀv + vᵀe + eᵀA⁻¹e, and vᵀe = 0 for iterates from 0. So gᵀv has
+        # an error quadratic in the residual, and half the digits will do.
+        tolerance = max(self.tolerance, np.sqrt(self.tolerance) / 30)
         result = np.empty(linear_map.n_rows)
         bytes_per_row = 8 * 4 * self.operator.n_parameters
-        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+        for rows in leverage_blocks(linear_map.n_rows, bytes_per_row, SELF_INFLUENCE):
             gradients = linear_map.take(rows).columns(residuals[rows])
             solved = self._solve(gradients, tolerance)
-            left = 2.0 * gradients - self.operator.matmat(solved)
-            result[rows] = np.einsum("pi,pi->i", solved, left)
+            result[rows] = np.einsum("pi,pi->i", gradients, solved)
         return result
 
-    def _solve(self, right_hand_sides: Array, tolerance: float) -> Array:
+    def _solve(
+        self, right_hand_sides: Array, tolerance: float, recycled: Recycled | None = None
+    ) -> Array:
         right_hand_sides = np.asarray(right_hand_sides, dtype=np.float64)
         norms = np.linalg.norm(right_hand_sides, axis=0)
         result = np.zeros_like(right_hand_sides)
         active = np.flatnonzero(norms)
-        width = rows_per_block(8 * 8 * self.operator.n_parameters, limit=STACK_BYTES)
-        for start in range(0, len(active), width):
-            columns = active[start : start + width]
-            unit = right_hand_sides[:, columns] / norms[columns]
-            result[:, columns] = self._solve_stack(unit, tolerance) * norms[columns]
+        width = rows_per_block(8 * 10 * self.operator.n_parameters, limit=STACK_BYTES)
+        self.n_iter = 0
+        with progress(len(active), "conjugate gradients, right-hand sides") as advance:
+            for start in range(0, len(active), width):
+                columns = active[start : start + width]
+                unit = right_hand_sides[:, columns] / norms[columns]
+                found = self._iterate(unit, tolerance, recycled, advance)
+                self.n_iter = max(self.n_iter, found.n_iter)
+                if not found.converged:
+                    self._warn(unit, found.solution, tolerance)
+                elif recycled is not None:
+                    recycled.keep(found.solution, unit - found.residual)
+                result[:, columns] = found.solution * norms[columns]
         return result
 
-    def _solve_stack(self, unit: Array, tolerance: float) -> Array:
-        shape = unit.shape
-        size = unit.size
-
-        def stacked(apply: Preconditioner) -> LinearOperator:
-            return LinearOperator(
-                (size, size),
-                matvec=lambda v: apply(v.reshape(shape)).reshape(-1),
-                dtype=np.float64,
+    def _iterate(
+        self, unit: Array, tolerance: float, recycled: Recycled | None, advance: Advance
+    ) -> Iterates:
+        start = None if recycled is None else recycled.start(unit)
+        with np.errstate(over="ignore", invalid="ignore"):  # where there is no solution
+            return conjugate_gradients(
+                self._products,
+                unit,
+                self._preconditioner,
+                tolerance,
+                self.settings.max_iter,
+                start,
+                advance,
             )
-
-        self.n_iter = 0
-
-        def count(_: Array) -> None:
-            self.n_iter += 1
-
-        solution, info = run_cg(
-            stacked(self._products),
-            unit.reshape(-1),
-            stacked(self._preconditioner),
-            tolerance,
-            self.settings.max_iter,
-            count,
-        )
-        solution = solution.reshape(shape)
-        if info != 0:
-            self._warn(unit, solution, tolerance)
-        return np.asarray(solution)
 
     def _products(self, directions: Array) -> Array:
         """∇²J V for search directions, none of which may bend down."""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..blocks import row_blocks
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import LinearMap
 from ..resources import resources
 from .base import (
     LEVERAGE_BLOCK_BYTES,
+    LEVERAGES,
+    SELF_INFLUENCE,
     InverseHessian,
     Solver,
     SolverContext,
+    leverage_blocks,
     require_features,
     require_memory,
 )
@@ -107,20 +110,18 @@ class CholeskyInverse(InverseHessian):
         if self.operator.curvature.separable:
             diagonal = np.einsum("ikk->ik", self._separable_leverage(linear_map))
             return np.einsum("ik,ik->i", diagonal, residuals**2)
-        result = np.empty(linear_map.n_rows)
         bytes_per_row = 8 * 3 * self.operator.n_parameters
-        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
-            gradients = linear_map.take(rows).columns(residuals[rows])
-            half = self.factors[0].half_solve(self.operator.to_blocks(gradients)[0])
-            result[rows] = np.einsum("pi,pi->i", half, half)
-        return result
+        function = partial(_coupled_products, self.factors[0])
+        return linear_map.map_rows(
+            function, [residuals], bytes_per_row, limit=LEVERAGE_BLOCK_BYTES, what=SELF_INFLUENCE
+        )
 
     def _tangent_leverage(self, linear_map: LinearMap) -> Array:
         # Rows have no inputs that their K gradients share.
         k = self.operator.n_outputs
         result = np.empty((linear_map.n_rows, k, k))
         bytes_per_row = 8 * 3 * k * self.operator.n_parameters
-        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
+        for rows in leverage_blocks(linear_map.n_rows, bytes_per_row, LEVERAGES):
             block = linear_map.take(rows)
             units = [block.columns(np.tile(unit, (block.n_rows, 1))) for unit in np.eye(k)]
             half = self.factors[0].half_solve(np.concatenate(units, axis=1))
@@ -129,37 +130,24 @@ class CholeskyInverse(InverseHessian):
         return result
 
     def _separable_leverage(self, linear_map: LinearMap) -> Array:
-        k = self.operator.n_outputs
-        result = np.zeros((linear_map.n_rows, k, k))
+        function = partial(_separable_leverage, self.factors, self.operator.n_outputs)
         bytes_per_row = 8 * 3 * self.operator.n_inputs
-        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
-            inputs = linear_map.take(rows).inputs().T
-            for output in range(k):
-                if output < len(self.factors):
-                    half = self.factors[output].half_solve(inputs)
-                    diagonal = np.einsum("pi,pi->i", half, half)
-                result[rows, output, output] = diagonal
-        return result
+        return linear_map.map_rows(
+            function, [], bytes_per_row, limit=LEVERAGE_BLOCK_BYTES, what=LEVERAGES
+        )
 
     def _coupled_leverage(self, linear_map: LinearMap) -> Array:
         # With L⁻¹ at hand, L⁻¹(φ_i ⊗ I_K) costs p² per row: its K column blocks times φ_i.
         # Solving for the K columns one by one would cost K p².
         if self._half_inverse is None:
             self._half_inverse = self.factors[0].half_inverse()
-        k, q = self.operator.n_outputs, self.operator.n_inputs
+        k = self.operator.n_outputs
         triangular = isinstance(self.factors[0], CholeskyFactor)
-        result = np.empty((linear_map.n_rows, k, k))
+        function = partial(_coupled_leverage, self._half_inverse, k, triangular)
         bytes_per_row = 8 * (k + 1) * len(self._half_inverse)
-        for rows in row_blocks(linear_map.n_rows, bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
-            inputs = linear_map.take(rows).inputs().T
-            first = [q * j if triangular else 0 for j in range(k)]
-            half = [self._half_inverse[first[j] :, q * j : q * (j + 1)] @ inputs for j in range(k)]
-            for j in range(k):
-                for h in range(j + 1):
-                    overlap = half[h][first[j] - first[h] :]
-                    result[rows, j, h] = np.einsum("pi,pi->i", half[j], overlap)
-                    result[rows, h, j] = result[rows, j, h]
-        return result
+        return linear_map.map_rows(
+            function, [], bytes_per_row, limit=LEVERAGE_BLOCK_BYTES, what=LEVERAGES
+        )
 
     def describe(self) -> str:
         """Number and size of the factors."""
@@ -170,3 +158,46 @@ class CholeskyInverse(InverseHessian):
         state = self.__dict__.copy()
         state["_half_inverse"] = None
         return state
+
+
+def _separable_leverage(
+    factors: list[CholeskyFactor | SpectralFactor], n_outputs: int, rows: LinearMap
+) -> Array:
+    """M_i of a block of rows, where outputs are apart; one factor may be for all of them."""
+    inputs = rows.inputs().T
+    result = np.zeros((rows.n_rows, n_outputs, n_outputs))
+    for output in range(n_outputs):
+        if output < len(factors):
+            half = factors[output].half_solve(inputs)
+            diagonal = np.einsum("pi,pi->i", half, half)
+        result[:, output, output] = diagonal
+    return result
+
+
+def _coupled_leverage(
+    half_inverse: Array, n_outputs: int, triangular: bool, rows: LinearMap
+) -> Array:
+    """M_i of a block of rows, where outputs are coupled."""
+    inputs, q = rows.inputs().T, rows.n_inputs
+    first = [q * j if triangular else 0 for j in range(n_outputs)]
+    half = [half_inverse[first[j] :, q * j : q * (j + 1)] @ inputs for j in range(n_outputs)]
+    result = np.empty((rows.n_rows, n_outputs, n_outputs))
+    for j in range(n_outputs):
+        for h in range(j + 1):
+            overlap = half[h][first[j] - first[h] :]
+            result[:, j, h] = np.einsum("pi,pi->i", half[j], overlap)
+            result[:, h, j] = result[:, j, h]
+    return result
+
+
+def _coupled_products(
+    factor: CholeskyFactor | SpectralFactor, rows: LinearMap, residuals: Array
+) -> Array:
+    """g_iᵀ (∇²J)⁻¹ g_i of a block of rows, where outputs are coupled."""
+    gradients = rows.columns(residuals)
+    if not rows.tangent:
+        # Outputs are outermost in ∇²J.
+        by_input = gradients.reshape(rows.n_inputs, rows.n_outputs, rows.n_rows)
+        gradients = by_input.transpose(1, 0, 2).reshape(gradients.shape)
+    half = factor.half_solve(gradients)
+    return np.einsum("pi,pi->i", half, half)

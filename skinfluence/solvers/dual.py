@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from ..blocks import row_blocks
 from ..curvature import Array
 from ..operators import HessianOperator
 from ..predictors import NO_RESIDUAL, Functions, KernelMap, LinearMap
-from .base import InverseHessian, Solver, SolverContext, require_memory
+from ..progress import tracked_blocks
+from .base import SELF_INFLUENCE, InverseHessian, Solver, SolverContext, require_memory
 from .support import System
 
 
@@ -196,7 +196,7 @@ class DualInverse(InverseHessian):
         result = np.zeros(linear_map.n_rows)
         k = self.operator.n_outputs
         present = np.flatnonzero((np.abs(residuals) > NO_RESIDUAL).any(axis=1))
-        for block in row_blocks(len(present), 8 * k * k):
+        for block in tracked_blocks(len(present), 8 * k * k, SELF_INFLUENCE):
             rows = present[block]
             leverage = self.leverage(linear_map.take(rows))
             result[rows] = np.einsum("ik,ikl,il->i", residuals[rows], leverage, residuals[rows])

@@ -26,6 +26,14 @@ NO_MINIMUM = (
 NULL_SHARE = 1e-6
 
 
+def inverse_of_lower(lower: Array) -> Array:
+    """L⁻¹ with zeros above its diagonal."""
+    inverse, _ = dtrtri(lower, lower=1)
+    for column in range(1, len(inverse)):  # np.tril would hold a second copy
+        inverse[:column, column] = 0.0
+    return np.asarray(inverse)
+
+
 class CholeskyFactor:
     """H' = L Lᵀ; H⁻¹ = S L⁻ᵀ L⁻¹ S."""
 
@@ -52,9 +60,7 @@ class CholeskyFactor:
 
     def half_inverse(self) -> Array:
         """L⁻¹ S, lower triangular: for many structured right-hand sides at once."""
-        inverse, _ = dtrtri(self.lower, lower=1)
-        for column in range(1, len(inverse)):  # np.tril would hold a second copy
-            inverse[:column, column] = 0.0
+        inverse = inverse_of_lower(self.lower)
         inverse *= self.scale
         return np.asarray(inverse)
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..blocks import rows_per_block
 from ..curvature import Array
 from ..exceptions import warn_user
 from ..jobs import in_jobs, number_of_jobs
 from ..operators import HessianOperator
+from ..progress import Advance, progress, tracked_blocks
 from .base import InverseHessian, Solver, SolverContext, require_features
 from .cg import CG
 from .spectrum import Spectrum, estimate_spectrum
@@ -110,9 +110,8 @@ class LiSSAInverse(InverseHessian):
         right_hand_sides = np.asarray(right_hand_sides, dtype=np.float64)
         result = np.zeros_like(right_hand_sides)
         bytes_per_column = 8 * 6 * self.operator.n_parameters * self.settings.repeats
-        width = rows_per_block(bytes_per_column, limit=CHAIN_BYTES)
-        for start in range(0, right_hand_sides.shape[1], width):
-            columns = slice(start, start + width)
+        n, what = right_hand_sides.shape[1], "LiSSA, right-hand sides"
+        for columns in tracked_blocks(n, bytes_per_column, what, limit=CHAIN_BYTES):
             result[:, columns] = self._solve_without_divergence(right_hand_sides[:, columns])
         self._check(right_hand_sides, result)
         return result
@@ -147,20 +146,13 @@ class LiSSAInverse(InverseHessian):
         seeds = np.random.SeedSequence(self.context.random_state).spawn(self.settings.repeats)
         n_jobs = min(number_of_jobs(), self.settings.repeats)
         groups = np.array_split(np.arange(self.settings.repeats), n_jobs)
-        chains = in_jobs(
-            run_chains,
-            (
-                (
-                    self.operator,
-                    right_hand_sides,
-                    self.settings,
-                    [seeds[i] for i in group],
-                    self.spectrum,
-                )
-                for group in groups
-            ),
-        )
-        return np.asarray(np.concatenate(list(chains)).mean(axis=0))
+        known = self.operator, right_hand_sides, self.settings
+        depth = self.settings.depth or 2
+        n_steps, parts = self.settings.repeats * depth, len(range(0, depth, CHECK_EVERY))
+        with progress(n_steps, "LiSSA, steps of all chains", parts=parts) as advance:
+            work = ((*known, [seeds[i] for i in group], self.spectrum, advance) for group in groups)
+            chains = list(in_jobs(run_chains, work))
+        return np.asarray(np.concatenate(chains).mean(axis=0))
 
     def _check(self, right_hand_sides: Array, solution: Array) -> None:
         norms = np.linalg.norm(right_hand_sides, axis=0)
@@ -189,6 +181,7 @@ def run_chains(
     settings: LiSSA,
     seeds: list[np.random.SeedSequence],
     spectrum: Spectrum,
+    advance: Advance,
 ) -> Array:
     """Run one group of chains side by side; their averaged iterates, (chains, p, m)."""
     depth, batch_size = settings.depth or 2, settings.batch_size or 1
@@ -214,4 +207,5 @@ def run_chains(
             size = np.sqrt((iterate**2).sum(axis=(1, 2)).max())
         if not size <= limit:
             raise Divergence
+        advance(steps * len(seeds))
     return total / (depth - first_averaged)

@@ -10,6 +10,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from ..curvature import Array
 from ..operators import HessianOperator
+from ..progress import up_to
 from .base import SolverContext
 
 SAMPLE_ROWS = 4000
@@ -88,7 +89,7 @@ def lanczos(operator: Any, rng: np.random.Generator, steps: int = LANCZOS_STEPS)
     basis = np.empty((steps, len(vector)))
     basis[0] = vector / np.linalg.norm(vector)
     diagonal, off_diagonal = np.zeros(steps), np.zeros(steps)
-    for step in range(steps):
+    for step in up_to(steps, "Lanczos, steps"):
         following = np.asarray(operator.matvec(basis[step]), dtype=np.float64)
         diagonal[step] = following @ basis[step]
         known = basis[: step + 1]

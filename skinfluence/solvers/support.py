@@ -6,14 +6,15 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.linalg.lapack import dlange, dpocon, dtrtri
+from scipy.linalg.lapack import dlange, dpocon
 
-from ..blocks import row_blocks
+from ..blocks import as_slice
 from ..curvature import Array
 from ..exceptions import SingularHessianError
 from ..operators import NEGLIGIBLE_CURVATURE
 from ..predictors import LinearMap
-from .base import LEVERAGE_BLOCK_BYTES
+from .base import LEVERAGES, leverage_blocks
+from .factorisation import inverse_of_lower
 
 # The inverse of the factor costs as much as this share of all its rows' right-hand sides.
 MANY = 6
@@ -52,7 +53,7 @@ class System:
         if linear_map.fixed_constant:
             self.scale[-1] = 0.0
         self.rows = self._curved(linear_map, (roots**2).sum(axis=(1, 2)))
-        self.support = linear_map.take(self.rows)
+        self.support = linear_map.take(as_slice(self.rows))
         self.roots = roots[self.rows]
         self.k = roots.shape[1]
         self.size = len(self.rows) * self.k
@@ -62,7 +63,7 @@ class System:
         """Rows whose share in S, or in the border, is above rounding."""
         threshold = NEGLIGIBLE_CURVATURE / max(1, len(curvature))
         rows = np.flatnonzero(curvature > threshold**2 * curvature.max(initial=0.0))
-        sizes = linear_map.take(rows).gram_diagonal(self.scale)
+        sizes = linear_map.take(as_slice(rows)).gram_diagonal(self.scale)
         if self.free:
             sizes = np.maximum(sizes, linear_map.constant**2)
         sizes = sizes * curvature[rows]
@@ -104,8 +105,7 @@ class System:
     @cached_property
     def remainders(self) -> Array:
         """Diagonal of S⁻¹ − S⁻¹ B M⁻¹ Bᵀ S⁻¹, (size,); for k = 1."""
-        inverse, _ = dtrtri(self.lower, lower=1)
-        inverse = np.tril(inverse)
+        inverse = inverse_of_lower(self.lower)
         total = np.einsum("ij,ij->j", inverse, inverse)
         if self.free:
             solved = inverse.T @ self.half_border
@@ -158,8 +158,8 @@ class System:
             asked[members] = False
         rows = np.flatnonzero(asked)
         bytes_per_row = 8 * 3 * max(1, self.size) * self.k
-        for block in row_blocks(len(rows), bytes_per_row, limit=LEVERAGE_BLOCK_BYTES):
-            result[rows[block]] = self._leverage(linear_map.take(rows[block]))
+        for block in leverage_blocks(len(rows), bytes_per_row, LEVERAGES):
+            result[rows[block]] = self._leverage(linear_map.take(as_slice(rows[block])))
         return result
 
     def _leverage(self, linear_map: LinearMap) -> Array:

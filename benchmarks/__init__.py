@@ -1,0 +1,1 @@
+"""``python -m benchmarks`` compares speed and memory; each script has a question of its own."""
