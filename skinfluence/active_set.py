@@ -90,7 +90,7 @@ def _slopes_at_zero(
     """
     linear_map, m = objective.linear_map, theta.shape[2]
     bends = np.zeros((linear_map.n_inputs, m))
-    for rows in row_blocks(objective.n_rows, 8 * (linear_map.n_inputs + 3 * m)):
+    for rows in row_blocks(objective.n_rows, 8 * (linear_map.stored_inputs + 3 * m)):
         weights = np.ones((len(objective.y[rows]), objective.weights.values.shape[1], m))
         reweighting.weigh(weights, rows)
         weights = weights[:, 0] * objective.row_curvature(rows).to_dense()[:, 0, :1]

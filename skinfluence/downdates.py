@@ -13,6 +13,7 @@ import numpy as np
 
 from .curvature import Array
 from .predictors import LinearMap
+from .resources import resources
 from .reweighting import Reweighting
 from .solvers import InverseHessian, Solver, SolverContext
 
@@ -20,6 +21,8 @@ from .solvers import InverseHessian, Solver, SolverContext
 LARGEST_DOWNDATE = 2000
 # With an iterative solver every column of U costs as much as a right-hand side.
 LARGEST_ITERATIVE_DOWNDATE = 20
+# Of U and of (∇²J)⁻¹ U, on the way to it.
+COPIES = 8
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,8 @@ def factor_bytes(reweighting: Reweighting, inverse: InverseHessian) -> int:
 def _downdate_pays(inverse: InverseHessian, n_rows: int) -> bool:
     operator = inverse.operator
     size = n_rows * operator.n_outputs
+    if 8 * COPIES * operator.n_parameters * size > resources().max_memory:
+        return False
     if inverse.iterative_operations(1):
         return size <= LARGEST_ITERATIVE_DOWNDATE
     solves = 4.0 * operator.n_blocks * operator.block_size**2 * size

@@ -43,6 +43,12 @@ class Change:
     codes: Array | None
     X: Any | None = None
 
+    def take(self, columns: Array) -> Change:
+        """Some of them."""
+        codes = None if self.codes is None else self.codes[columns]
+        X = None if self.X is None else self.X[columns]
+        return Change(self.rows[columns], self.y[columns], codes, X)
+
     def on(self, objective: Objective) -> Exchanges:
         """Of an objective, whose functions needn't have room for new features."""
         linear_map = None if self.X is None else objective.predictor.linearize(self.X)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from .chunked_rows import ChunkedRows
 from .curvature import Array
 from .dask_graphs import in_memory, is_dask
+from .made_rows import MadeRows
 
 WHO = "InfluenceExplainer"
 
@@ -42,10 +43,23 @@ def model_rows(transformers: list[Any], model: Any, X: Any) -> Any:
 
 
 def training_rows(transformers: list[Any], model: Any, X: Any) -> Any:
-    """The same of training rows, which stay in chunks where dask has them."""
-    if not is_dask(X):
-        return model_rows(transformers, model, X)
-    return ChunkedRows.of(X, partial(model_rows, transformers, model))
+    """The same of training rows, which stay where they are: in dask's chunks, or in a file.
+
+    What steps make of a memory map is made block by block, whenever it is asked for; but for kernel
+    machines, networks and models of several, which need all rows at once.
+    """
+    if is_dask(X):
+        return ChunkedRows.of(X, partial(model_rows, transformers, model))
+    linear = hasattr(model, "coef_") and not hasattr(model, "dual_coef_")
+    if transformers and linear and _is_memory_map(X):
+        return MadeRows.by(partial(model_rows, transformers, model), X)
+    return model_rows(transformers, model, X)
+
+
+def _is_memory_map(X: Any) -> bool:
+    while isinstance(X, np.ndarray) and not isinstance(X, np.memmap):
+        X = X.base
+    return isinstance(X, np.memmap)
 
 
 def require_fitted(estimator: Any, X: Any, *, fitted: bool) -> None:

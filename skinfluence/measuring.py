@@ -107,7 +107,7 @@ class OfRows(Measure):
     def _readings(self, objective: Objective, theta: Array) -> ModelReadings:
         n, k, m = self.linear_map.n_rows, self.linear_map.n_outputs, theta.shape[1]
         values = np.empty((n, k, m))
-        for rows in row_blocks(n, 8 * (self.linear_map.n_inputs + k * m)):
+        for rows in row_blocks(n, 8 * (self.linear_map.stored_inputs + k * m)):
             values[rows] = self.linear_map.take(rows).as_float64().values(theta)
         return ModelReadings(objective, values, self.truth, self.functional.name)
 
@@ -134,7 +134,7 @@ class RowsTangent(Tangent):
         """(m,)."""
         total = np.zeros(moves.shape[1])
         k, m = self.linear_map.n_outputs, moves.shape[1]
-        for rows in row_blocks(self.linear_map.n_rows, 8 * (self.linear_map.n_inputs + k * m)):
+        for rows in row_blocks(self.linear_map.n_rows, 8 * (self.linear_map.stored_inputs + k * m)):
             values = self.linear_map.take(rows).as_float64().jvp(moves)
             total += np.einsum("nk,nkm->m", self.cotangents[rows], values)
         return total

@@ -201,7 +201,12 @@ class Objective:
 
     def curvature_with(self, weights: Array) -> Curvature:
         """B_i times other weights, (n, 1) or (n, K)."""
-        return self.loss.curvature(self.y, self.training_values).scaled(weights)
+        return self._unweighted_curvature.scaled(weights)
+
+    @cached_property
+    def _unweighted_curvature(self) -> Curvature:
+        """B_i, of which Hessians with other weights share what they can."""
+        return self.loss.curvature(self.y, self.training_values)
 
     def value(self) -> float:
         """J at the fitted parameters."""
@@ -228,7 +233,7 @@ class Objective:
         """
         cotangents = cotangents.reshape(self.n_rows, self.linear_map.n_outputs, -1)
         total = np.zeros((self.n_parameters, cotangents.shape[2]))
-        bytes_per_row = 8 * (self.linear_map.n_inputs + cotangents[0].size)
+        bytes_per_row = 8 * (self.linear_map.stored_inputs + cotangents[0].size)
         return self.linear_map.accumulate(_add_gradients, total, [cotangents], bytes_per_row)
 
     def hessian(self, weights: Array | None = None, penalty_scale: float = 1.0) -> HessianOperator:

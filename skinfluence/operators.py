@@ -263,7 +263,7 @@ class HessianOperator(LinearOperator):
         return dense.reshape(1, self.n_parameters, self.n_parameters)
 
     def _accumulated(self, add: Callable[..., None], total: Array) -> Array:
-        bytes_per_row = 8 * (self.n_inputs + self.n_outputs**2)
+        bytes_per_row = 8 * (self.linear_map.stored_inputs + self.n_outputs**2)
         return self.features.accumulate(
             add, total, [self.curvature], bytes_per_row, limit=GRAM_BLOCK_BYTES, what=FORMING
         )
@@ -277,7 +277,7 @@ class HessianOperator(LinearOperator):
     def main_diagonal(self) -> Array:
         """Diagonal of ∇²J, (p,)."""
         total = np.zeros((self.n_inputs, self.n_outputs))
-        bytes_per_row = 8 * (self.n_inputs + self.n_outputs**2)
+        bytes_per_row = 8 * (self.linear_map.stored_inputs + self.n_outputs**2)
         self.features.accumulate(add_squares, total, [self.curvature], bytes_per_row)
         total += self.penalty_diagonal().reshape(total.shape)
         if self.coupling is not None:

@@ -24,6 +24,7 @@ from .progress import tracked_blocks
 from .refits import Refits
 from .removal import MANY_OPERATIONS, RowRemoval
 from .solvers import InverseHessian
+from .solvers.auto import fits
 
 NORMS = (None, "theta", "loss")
 COLUMN_BYTES = 1 << 27
@@ -117,7 +118,9 @@ class MoveNorms(FilledInTime):
         """A Δθ: by its dense blocks where a solver has formed them anyway."""
         operator = self.inverse.operator
         factored = not self.inverse.iterative_operations(1)
-        if operator.implicit or not factored or operator.block_size > operator.n_rows:
+        size = operator.block_size
+        pays = changes.shape[1] > 1 and size <= operator.n_rows and fits(size, operator.n_blocks)
+        if operator.implicit or not (factored and pays):
             return np.asarray(operator.matmat(changes))
         if self._dense is None:
             self._dense = operator.dense_blocks()

@@ -64,7 +64,7 @@ def newton_steps(scenarios: Scenarios, exchanges: Exchanges) -> NewtonSteps:
     width = k if exchanges.same_features else 2 * k
     own_bytes = 8 * 6 * (width * width + width)
     if objective.linear_map.at_hand:
-        own_bytes += 8 * 2 * objective.linear_map.n_features
+        own_bytes += 8 * 2 * objective.linear_map.stored_inputs
     if not exchanges.same_features:
         own_bytes += 8 * 2 * k * objective.n_parameters
     steps, own_moves = np.full((m, width), np.nan), np.empty((m, k))

@@ -15,10 +15,13 @@ from .exchanging import Change, exact_exchange, newton_exchange
 from .inputs import choose
 from .perturbation_inputs import every_other_class, replacements
 from .questions import Changes, Question
-from .resources import within_resources
+from .resources import resources, within_resources
 from .results import result_array
 
 Effects = Iterator[tuple[slice, Array, Array]]
+
+# Of what is held for each column of exchanges: steps, weights, targets.
+NUMBERS_PER_OUTPUT, MEMORY_SHARE = 12, 4
 
 
 class ReplacementAnswers(Answers):
@@ -193,23 +196,32 @@ class ReplacementAnswers(Answers):
         choose("kind", kind, KINDS)
         choose("reduce", reduce, (None, "mean"))
         mean = reduce == "mean"
+        question = self._question(X_test, y_test, target)
         if kind == "upweight":
-            question = self._question(X_test, y_test, target)
             found = self._first_order(question, change, mean)
             return 1 if mean else question.n_rows, found
-        exchange: Changes
-        if self._by_newton(kind):
-            exchange = newton_exchange(self._removal.scenarios, change)
-        else:
-            exchange = exact_exchange(self._exact(), change)
-        question = self._question(X_test, y_test, target, exchange.objective)
-        found = question.changes(exchange, np.arange(len(change.rows)))
+        found = self._changes(change, kind, X_test, y_test, target)
         if not mean:
             return question.n_rows, found
         return 1, (
             (slice(0, 1), columns, values.sum(axis=0, keepdims=True) / question.n_rows)
             for _, columns, values in found
         )
+
+    def _changes(self, change: Change, kind: str, X_test: Any, y_test: Any, target: str) -> Effects:
+        """By a step or by refits, of as many columns at a time as there is memory for."""
+        n_outputs, every = self.objective_.linear_map.n_outputs, np.arange(len(change.rows))
+        width = resources().max_memory // MEMORY_SHARE // (8 * NUMBERS_PER_OUTPUT * n_outputs)
+        for first in range(0, len(every), width):
+            some = change.take(every[first : first + width])
+            exchange: Changes
+            if self._by_newton(kind):
+                exchange = newton_exchange(self._removal.scenarios, some)
+            else:
+                exchange = exact_exchange(self._exact(), some)
+            question = self._question(X_test, y_test, target, exchange.objective)
+            for tests, columns, values in question.changes(exchange, np.arange(len(some.rows))):
+                yield tests, first + columns, values
 
     def _first_order(self, question: Question, change: Change, mean: bool) -> Effects:
         exchanges = change.on(self.objective_)

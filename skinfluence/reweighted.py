@@ -177,7 +177,7 @@ def _moved_values(linear_map: LinearMap, base: Objective, changes: Array) -> Arr
     theta = base.theta.reshape(-1, 1) + changes
     m, k = changes.shape[1], linear_map.n_outputs
     values = np.empty((linear_map.n_rows, k, m))
-    for rows in row_blocks(linear_map.n_rows, 8 * (linear_map.n_inputs + k * m)):
+    for rows in row_blocks(linear_map.n_rows, 8 * (linear_map.stored_inputs + k * m)):
         values[rows] = linear_map.take(rows).as_float64().values(theta)
     return values
 

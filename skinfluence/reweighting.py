@@ -103,7 +103,7 @@ class Reweighting(ABC):
         slope = objective.penalty.gradient(objective.theta).reshape(-1, 1)
         total = (self.penalty_scale - 1.0) * slope
         n_outputs = objective.linear_map.n_outputs
-        bytes_per_row = 8 * (objective.linear_map.n_inputs + 3 * n_outputs * m)
+        bytes_per_row = 8 * (objective.linear_map.stored_inputs + 3 * n_outputs * m)
         for rows in tracked_blocks(objective.n_rows, bytes_per_row, "gradients, rows"):
             residuals = objective.residuals[rows][:, :, None]
             weighted = np.repeat(residuals, m, axis=2)
@@ -119,7 +119,7 @@ class Reweighting(ABC):
         by_input = theta.reshape(*linear_map.theta_shape, m)
         slope = objective.penalty.gradient(by_input).reshape(-1, m)
         total = self.penalty_scale * slope
-        bytes_per_row = 8 * (linear_map.n_inputs + 3 * linear_map.n_outputs * m)
+        bytes_per_row = 8 * (linear_map.stored_inputs + 3 * linear_map.n_outputs * m)
         for rows in row_blocks(objective.n_rows, bytes_per_row, limit=CACHED_BYTES):
             block = linear_map.take(rows).as_float64()
             residuals = objective.loss.residual_columns(objective.y[rows], block.values(theta))
@@ -176,7 +176,7 @@ class RowsLeftOut(Reweighting):
         total = (self.penalty_scale - 1.0) * slope
         changed = np.flatnonzero(np.diff(self.members.indptr))
         n_outputs = objective.linear_map.n_outputs
-        bytes_per_row = 8 * (objective.linear_map.n_inputs + 2 * n_outputs * self.n_columns)
+        bytes_per_row = 8 * (objective.linear_map.stored_inputs + 2 * n_outputs * self.n_columns)
         for block in row_blocks(len(changed), bytes_per_row):
             rows = changed[block]
             lost = objective.weights.values[rows] * objective.residuals[rows]

@@ -24,11 +24,14 @@ from .curvature import Array
 from .exchanges import Exchanges
 from .objective import Objective
 from .predictors import LinearMap
+from .resources import resources
 from .solvers import InverseHessian, Solver, SolverContext
 from .weighting import BalancedWeights
 
 # In place of a class: no row comes; a row comes, and classes don't matter.
 NOTHING, ANY = -1, -2
+# Of scenarios, beside that of ∇²J itself; each maybe with its inverse.
+SHARE_OF_FACTORS, COPIES = 2, 2
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,19 @@ class Scenarios:
         alike = bool((keys == keys[:1]).all())  # which takes no sorting of all columns to see
         for old, new in (keys[:1] if alike else np.unique(keys, axis=0)).tolist():
             name = f"{old} to {new}"
-            if name not in self._prepared:
-                self._prepared[name] = self._prepare(old, new)
-            yield np.flatnonzero((keys == (old, new)).all(axis=1)), self._prepared[name]
+            scenario = self._prepared.get(name) or self._prepare(old, new)
+            if self._has_room(scenario):
+                self._prepared[name] = scenario
+            yield np.flatnonzero((keys == (old, new)).all(axis=1)), scenario
+
+    def _has_room(self, scenario: Scenario) -> bool:
+        """Whether a part of ``max_memory`` holds one factor more; else it is found again."""
+        operator = scenario.inverse.operator
+        if scenario.inverse is self.inverse or scenario.inverse.iterative_operations(1):
+            return True
+        size = operator.dual_size if scenario.inverse.name == "dual" else operator.block_size
+        kept = 8 * COPIES * operator.n_blocks * size**2 * (len(self._prepared) + 1)
+        return kept <= resources().max_memory // SHARE_OF_FACTORS
 
     def _keys(self, exchanges: Exchanges) -> Array:
         """Classes that lose and that win a row, as far as they matter, (m, 2)."""

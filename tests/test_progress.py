@@ -161,7 +161,7 @@ def test_long_operations_are_told_of(name, ask, what, small_parts, no_tqdm, caps
     assert not said.out
 
 
-@pytest.mark.parametrize(("name", "ask"), {(name, ask) for name, ask, _ in LONG[::3]})
+@pytest.mark.parametrize(("name", "ask"), [(name, ask) for name, ask, _ in LONG[::3]])
 def test_nothing_is_told_unasked(name, ask, small_parts, capsys):
     run(name, ask)
     assert capsys.readouterr() == ("", "")

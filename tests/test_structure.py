@@ -21,6 +21,7 @@ MAY_SEE = {
     "blocks": {"resources"},
     "dask_graphs": set(),
     "chunked_rows": {"dask_graphs", "resources"},
+    "made_rows": {"blocks", "curvature"},
     "jobs": {"resources"},
     "curvature": set(),
     "exceptions": set(),
@@ -31,8 +32,8 @@ MAY_SEE = {
     "losses": {"curvature"},
     "penalties": {"curvature"},
     "predictors": {
-        "blocks", "chunked_rows", "curvature", "dask_graphs", "jobs", "kernels", "progress",
-        "resources",
+        "blocks", "chunked_rows", "curvature", "dask_graphs", "jobs", "kernels", "made_rows",
+        "progress", "resources",
     },
     "kernels": {"curvature"},
     "transformers": {"curvature", "kernels"},

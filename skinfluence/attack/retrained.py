@@ -114,10 +114,11 @@ class Retrained:
     def _with_rows(self, rows: Array, X: Any) -> Objective:
         """Kernels and sparse rows by a copy; one copy in all of dense features."""
         objective = self.objective
-        if objective.linear_map.implicit or sparse.issparse(objective.linear_map.full_X):
+        full_X = objective.linear_map.full_X
+        if objective.linear_map.implicit or not isinstance(full_X, np.ndarray):
             return with_rows(objective, rows, X)
         if self._X is None:
-            self._X = objective.linear_map.full_X.copy()
+            self._X = full_X.copy()
         self._X[rows] = X.toarray() if sparse.issparse(X) else X
         return replace(objective, linear_map=self.linearize(self._X))
 

@@ -96,6 +96,11 @@ class LinearMap(ABC):
     def density(self) -> float:
         """Share of the inputs that products go through."""
 
+    @property
+    def stored_inputs(self) -> int:
+        """How many numbers a row's inputs take: fewer than q where X is sparse."""
+        return int(self.n_inputs * self.density) + 1
+
     @abstractmethod
     def take(self, rows: Any) -> LinearMap:
         """The map of some rows."""

@@ -95,7 +95,7 @@ class ChunkedMap(MapInParts):
             other = other._of(other.X[:], None)
         return np.concatenate(self._called("gram", other, scale))
 
-    def _called(self, method: str, *arguments: Any, per_row: Sequence[Array] = ()) -> list[Any]:
+    def _called(self, method: str, *arguments: Any, per_row: Sequence[Any] = ()) -> list[Any]:
         function = partial(_call, method)
         return computed(self.each(function, *per_row, shared=arguments, name=method))
 

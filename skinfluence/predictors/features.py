@@ -17,11 +17,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ..blocks import as_slice
 from ..curvature import Array
-from ..resources import resources
+from ..made_rows import MadeRows
 from .base import LinearMap
-from .made_rows import MadeRows
 from .selection import Selection
 from .storage import dense_rows, replace_rows, some_rows, weighted_grams
 
@@ -86,19 +84,9 @@ class FeatureMap(LinearMap):
         return float(self.X.nnz / max(1, self.X.shape[0] * self.X.shape[1]))
 
     def take(self, rows: Any) -> FeatureMap:
-        """The map of some rows: a run of them makes no copy, many others are copied in blocks."""
-        if not isinstance(rows, slice):
-            rows = np.asarray(rows)
-            rows = as_slice(np.flatnonzero(rows) if rows.dtype == bool else rows)
+        """The map of some rows: a run of them makes no copy, and many others no large one."""
         selection = None if self.selection is None else self.selection.take(rows)
-        if isinstance(rows, slice) or len(rows) * self._bytes_per_row <= resources().block_bytes:
-            return self._of(some_rows(self.X, rows), selection)
-        return self._of(MadeRows.of(self.X).some(rows), selection)
-
-    @property
-    def _bytes_per_row(self) -> float:
-        entry = self.dtype.itemsize + (4 if sparse.issparse(self.X) else 0)
-        return entry * self.density * self.X.shape[1]
+        return self._of(some_rows(self.X, rows), selection)
 
     def rows_worth_a_job(self, n_columns: int) -> int:
         """Sparse products run in one thread; dense ones have BLAS's."""
@@ -177,6 +165,8 @@ class FeatureMap(LinearMap):
 
     def gram(self, other: LinearMap, scale: Array) -> Array:
         """Φ diag(scale) Φ'ᵀ, (n, n'), float64."""
+        if isinstance(other.X, MadeRows):
+            return other.gram(self, scale).T
         d = self.X.shape[1]
         X = self.X.astype(np.float64, copy=False)
         even = d > 0 and bool((scale[:d] == scale[0]).all())

@@ -233,7 +233,6 @@ class KernelMap(LinearMap):
 
     def inner(self, gradients: Array, directions: Array) -> Array:
         """⟨g, v⟩ = g_αᵀ K v_α + g_b v_b for each pair, (p, m) and (p, m) → (m,)."""
-        m = gradients.shape[1]
         left = gradients.reshape(self.n_inputs, -1)
         right = directions.reshape(self.n_inputs, -1)
         rows = self._used(left)
@@ -244,13 +243,15 @@ class KernelMap(LinearMap):
         total = np.einsum("ij,ij->j", left[rows], values)
         if self.constant:
             total = total + left[-1] * right[-1]
-        return np.asarray(total.reshape(self.n_outputs, m).sum(axis=0), dtype=np.float64)
+        return np.asarray(total.reshape(self.n_outputs, -1).sum(axis=0), dtype=np.float64)
 
     def gram(self, other: LinearMap, scale: Array) -> Array:
         """Scale · K, (rows, others), float64."""
-        kernel = self.kernel_with(other).astype(np.float64, copy=False)
-        gram = scale[0] * kernel
-        return gram + self.constant**2 * scale[-1] if self.constant else gram
+        gram = np.empty((self.n_rows, other.n_rows))
+        for rows in row_blocks(self.n_rows, 8 * 2 * max(1, other.n_rows)):
+            gram[rows] = scale[0] * self.take(rows).kernel_with(other)
+        gram += self.constant**2 * scale[-1]
+        return gram
 
     def gram_diagonal(self, scale: Array) -> Array:
         """Scale · k(x_i, x_i), (rows,), float64."""
@@ -261,12 +262,11 @@ class KernelMap(LinearMap):
         """Σ_k c_ik ∂z_k/∂x at each row, the anchors of the functions held, (rows, d)."""
         if isinstance(parameters, Functions):
             own = parameters.coefficients[:, :, 0]
-            total = self.training.input_vjp(self.X, parameters.others.X, cotangents @ own.T)
+            total = self.training.input_vjp(self.X, parameters.others.X, own, cotangents)
             return total + self.input_vjp(parameters.coordinates, cotangents)
         theta = parameters.reshape(self.n_inputs, self.n_outputs)
         used = self._used(theta)
-        weights = cotangents @ theta[used].T
-        return self.training.input_vjp(self.X, self.training.X[used], weights)
+        return self.training.input_vjp(self.X, self.training.X[used], theta[used], cotangents)
 
     def scores(self, directions: Any, residuals: Array) -> Array:
         """Σ_k jvp(V)_ik r_ik for every row: (m, rows); rows without a residual cost nothing."""

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..blocks import BLOCK_BYTES
 from ..curvature import Array
+from ..made_rows import MadeRows
 from ..resources import resources
 from .base import LinearMap
 from .features import KINDS, FeatureMap
-from .made_rows import MadeRows
 
 
 class MapInParts(FeatureMap):
@@ -89,15 +89,15 @@ class MapInParts(FeatureMap):
     def grams(self, weights: Array) -> Iterator[Array]:
         """(q, q) for each column of ``weights`` (n, P)."""
         total = np.zeros((weights.shape[1], self.n_inputs, self.n_inputs))
-        yield from self.accumulate(_add_grams, total, [weights], 8 * self.n_inputs)
+        yield from self.accumulate(_add_grams, total, [weights], 8 * self.stored_inputs)
 
     def weighted_squares(self, weights: Array) -> Array:
         """(q, K)."""
         total = np.zeros((self.n_inputs, weights.shape[1]))
-        return self.accumulate(_add_squares, total, [weights], 8 * self.n_inputs)
+        return self.accumulate(_add_squares, total, [weights], 8 * self.stored_inputs)
 
     @abstractmethod
-    def _called(self, method: str, *arguments: Any, per_row: Sequence[Array] = ()) -> list[Any]:
+    def _called(self, method: str, *arguments: Any, per_row: Sequence[Any] = ()) -> list[Any]:
         """``map.method(*arguments, *its rows of arrays)`` of the map of each part."""
 
 
@@ -110,7 +110,7 @@ class MadeMap(MapInParts):
         """(n, n')."""
         gram = np.empty((self.n_rows, other.n_rows))
         for rows in self.X.slices:
-            gram[rows] = self.take(rows).gram(other, scale)
+            gram[rows] = self._made(rows).gram(other, scale)
         return gram
 
     def accumulate(
@@ -127,11 +127,15 @@ class MadeMap(MapInParts):
         whole = bytes_per_row + int(self.X.bytes_per_row)
         return super().accumulate(add, total, arrays, whole, limit=limit, what=what)
 
-    def _called(self, method: str, *arguments: Any, per_row: Sequence[Array] = ()) -> list[Any]:
+    def _called(self, method: str, *arguments: Any, per_row: Sequence[Any] = ()) -> list[Any]:
         return [
-            getattr(self.take(rows), method)(*arguments, *(array[rows] for array in per_row))
+            getattr(self._made(rows), method)(*arguments, *(array[rows] for array in per_row))
             for rows in self.X.slices or [slice(0, 0)]
         ]
+
+    def _made(self, rows: slice) -> FeatureMap:
+        selection = None if self.selection is None else self.selection.take(rows)
+        return self._of(self.X[rows], selection)
 
 
 KINDS[MadeRows] = MadeMap

@@ -12,9 +12,12 @@ from scipy import sparse
 from ..blocks import as_slice, row_blocks
 from ..curvature import Array
 from ..kernels import Kernel
+from ..resources import resources
 
-# Columns of K that are kept for the rows that functions are made of (the support set, mostly).
+# Columns of K that are kept for the rows that functions are made of (the support set, mostly), or
+# this share of ``max_memory``: beside them a factor and its inverse have to fit.
 KEPT_BYTES = 1 << 29
+KEPT_SHARE = 8
 
 
 class TrainingRows:
@@ -101,8 +104,8 @@ class TrainingRows:
             return np.asarray(self.X.diagonal(), dtype=np.float64)
         return self.kernel.diagonal(self.X)
 
-    def input_vjp(self, X: Any, others: Any, weights: Array) -> Array:
-        """Σ_j w_ij ∂k(x_i, x'_j)/∂x_i, (rows, d)."""
+    def input_vjp(self, X: Any, others: Any, coefficients: Array, cotangents: Array) -> Array:
+        """Σ_k c_ik Σ_j α_jk ∂k(x_i, x'_j)/∂x_i for α (others, K) and c (rows, K): (rows, d)."""
         if self.kernel is None:
             raise TypeError(
                 "perturbation_gradient got a model with kernel='precomputed', which has no "
@@ -111,14 +114,19 @@ class TrainingRows:
             )
         if not others.shape[0]:
             return np.zeros((X.shape[0], X.shape[1]))
-        return self.kernel.input_vjp(X, others, weights)
+        result = np.empty((X.shape[0], X.shape[1]))
+        for rows in row_blocks(X.shape[0], 8 * 5 * others.shape[0]):
+            weights = cotangents[rows] @ coefficients.T
+            result[rows] = self.kernel.input_vjp(X[rows], others, weights)
+        return result
 
     def _kept(self, anchors: Array) -> tuple[Array, Array] | None:
         """Kept columns of K with the places of these anchors; None where they are too many."""
         with self._lock:
             new = anchors[self._slots[anchors] < 0]
             filled = self._filled + len(new)
-            if self.X.dtype.itemsize * self.n_rows * filled > KEPT_BYTES:
+            most = min(KEPT_BYTES, resources().max_memory // KEPT_SHARE)
+            if len(new) and self.X.dtype.itemsize * self.n_rows * filled > most:
                 return None
             if len(new):
                 kernel = self.evaluate(self.X, self.X[new])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..curvature import Array
+from .storage import some_rows
 
 
 @dataclass(frozen=True)
@@ -39,4 +40,4 @@ class Selection:
     def whole(self) -> Any:
         """The rows with all their columns."""
         source = self.source.whole if isinstance(self.source, Selection) else self.source
-        return source if self.rows is None else source[self.rows]
+        return source if self.rows is None else some_rows(source, self.rows)

@@ -8,13 +8,22 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ..blocks import as_slice
 from ..chunked_rows import ChunkedRows
 from ..curvature import Array
-from .made_rows import MadeRows
+from ..made_rows import MadeRows
+from ..resources import resources
 
 
 def some_rows(X: Any, rows: Any) -> Any:
-    """Rows of X; a slice of CSR shares its entries, where indexing would copy them."""
+    """Rows of X: a run of them shares its entries, and of many others a block is made at a time."""
+    if isinstance(X, (ChunkedRows, MadeRows)):
+        return X.some(rows) if isinstance(X, MadeRows) else X[rows]
+    if not isinstance(rows, slice):
+        rows = np.asarray(rows)
+        rows = as_slice(np.flatnonzero(rows) if rows.dtype == bool else rows)
+    if not isinstance(rows, slice) and len(rows) * _row_bytes(X) > resources().block_bytes:
+        return MadeRows.of(X).some(rows)
     if not (sparse.issparse(X) and isinstance(rows, slice) and rows.step in (None, 1)):
         return X[rows]
     start, stop, _ = rows.indices(X.shape[0])
@@ -22,6 +31,12 @@ def some_rows(X: Any, rows: Any) -> Any:
     first, last = X.indptr[start], X.indptr[stop]
     parts = X.data[first:last], X.indices[first:last], X.indptr[start : stop + 1] - first
     return sparse.csr_matrix(parts, shape=(stop - start, X.shape[1]), copy=False)
+
+
+def _row_bytes(X: Any) -> float:
+    if not sparse.issparse(X):
+        return float(X.dtype.itemsize * X.shape[1])
+    return float((X.data.itemsize + X.indices.itemsize) * X.nnz / max(1, X.shape[0]))
 
 
 def append_rows(X: Any, more: Any) -> Any:

@@ -66,12 +66,13 @@ def require_memory(size: int, n_matrices: int, solver: str, instead: str) -> Non
     ------
     ValueError
     """
-    needed, allowed = 8 * size**2 * n_matrices, resources().max_memory
+    # Forming, inverting and answering take one more for a while.
+    needed, allowed = 8 * size**2 * (n_matrices + 1), resources().max_memory
     if needed > allowed:
         raise ValueError(
             f"InfluenceExplainer got solver='{solver}', whose factors ({n_matrices} of {size:,} x "
-            f"{size:,}) take {needed / 1e9:.3g} GB, with max_memory of {allowed / 1e9:.3g} GB. "
-            f"Raise max_memory, or use {instead}."
+            f"{size:,}), and room for one more, take {needed / 1e9:.3g} GB, with max_memory of "
+            f"{allowed / 1e9:.3g} GB. Raise max_memory, or use {instead}."
         )
 
 
@@ -145,7 +146,7 @@ class InverseHessian(ABC):
             return self.solve(linear_map.columns(cotangents))
         total = np.zeros((linear_map.n_parameters, 1))
         scaled = cotangents[:, :, None] / len(cotangents)
-        for rows in row_blocks(linear_map.n_rows, 8 * linear_map.n_inputs):
+        for rows in row_blocks(linear_map.n_rows, 8 * linear_map.stored_inputs):
             total += linear_map.take(rows).vjp(scaled[rows])
         return self.solve(total)
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.linalg.lapack import dlange, dpocon
 
-from ..blocks import as_slice
+from ..blocks import as_slice, row_blocks
 from ..curvature import Array
 from ..exceptions import SingularHessianError
 from ..operators import NEGLIGIBLE_CURVATURE
@@ -77,12 +77,17 @@ class System:
             matrix *= root
             matrix *= root[:, None]
         else:
-            bent = np.einsum("iab,ij->iajb", self.roots.transpose(0, 2, 1), gram)
-            matrix = np.einsum("iajb,jbc->iajc", bent, self.roots).reshape(self.size, self.size)
+            matrix = np.empty((self.size, self.size))
+            by_row = matrix.reshape(len(gram), self.k, len(gram), self.k)
+            for rows in row_blocks(len(gram), 8 * 3 * self.k * self.size):
+                bent = np.einsum("iab,ij->iajb", self.roots[rows].transpose(0, 2, 1), gram[rows])
+                by_row[rows] = np.einsum("iajb,jbc->iajc", bent, self.roots)
+            del gram
         matrix[np.diag_indices(self.size)] += 1.0
         norm = float(dlange("1", matrix.T)) if self.size else 0.0
         try:
-            self.lower = cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
+            # Its transpose is the same matrix in the order that LAPACK overwrites.
+            self.lower = cholesky(matrix.T, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError as error:
             raise SingularHessianError(NOT_POSITIVE) from error
         reciprocal = float(dpocon(self.lower, norm, uplo="L")[0]) if self.size else 1.0

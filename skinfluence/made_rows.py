@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ..blocks import as_slice, row_blocks
-from ..curvature import Array
+from .blocks import as_slice, row_blocks
+from .curvature import Array
 
 # So many tell how sparse what steps make is.
 SAMPLED_ROWS = 1000
@@ -126,8 +126,3 @@ class MadeRows:
             changed = np.flatnonzero(places[found] == positions)
             rows = put(rows, changed, others[found[changed]]) if len(changed) else rows
         return rows
-
-
-def at_hand(X: Any) -> Any:
-    """Rows in memory, for what needs all of them at once."""
-    return X[:] if isinstance(X, MadeRows) else X
