@@ -13,27 +13,34 @@ from memory import LIMIT, rows, working_memory
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_info
 
-from skinfluence import InfluenceExplainer, LiSSA
+from skinfluence import CG, Cholesky, InfluenceExplainer, LiSSA, Sketch
 from skinfluence.jobs import in_jobs
 from skinfluence.predictors import features
 from skinfluence.resources import Resources, resources, using
 
 NUMBERS = (None, 1, 2, 3)
+# Loose ones: equal digits need no exact ones.
+ROUGH = CG(tol=1e-2, preconditioner="jacobi")
+SOLVERS = [Cholesky(), ROUGH, Sketch(rtol=0.5, iterative=ROUGH), LiSSA(depth=60, repeats=4)]
 
 
 @pytest.fixture(autouse=True)
 def many_blocks(monkeypatch):
-    """Of small data too."""
-    monkeypatch.setattr(features, "JOB_OPERATIONS", 20_000)
-    monkeypatch.setattr(features, "ENTRIES_PER_INPUT", 1)
+    """Of small data too: some three of the sparse rows."""
+    monkeypatch.setattr(features, "JOB_OPERATIONS", 1)
+    monkeypatch.setattr(features, "ENTRIES_PER_INPUT", 95)
 
 
 def answers(explainer: InfluenceExplainer, data: Any) -> dict[str, np.ndarray]:
     few, X, y = np.arange(0, data.n, 40), data.X_test[:10], data.y_test[:10]
-    top = explainer.explain(X, y, k=3)
-    return {
+    found = {
         "influence": explainer.influence(X, y),
         "mean": explainer.influence(X, y, reduce="mean"),
+    }
+    if isinstance(explainer.solver, LiSSA):
+        return found
+    top = explainer.explain(X, y, k=3)
+    return found | {
         "relative": explainer.influence(X, y, normalize="theta", indices=few),
         "self": explainer.self_influence(),
         "removal": explainer.influence(X, y, kind="removal"),
@@ -47,7 +54,7 @@ def answers(explainer: InfluenceExplainer, data: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("csr", [False, True], ids=["dense", "csr"])
-@pytest.mark.parametrize("solver", ["cholesky", "cg", "sketch", LiSSA(depth=200, repeats=4)])
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
 def test_results_are_the_same_for_every_n_jobs(solver, csr):
     data = rows(600, 20, 3, 0.5) if csr else rows(600, 20, 3)
     model = LogisticRegression(tol=1e-8, solver="newton-cholesky").fit(data.X, data.y)
@@ -80,7 +87,7 @@ def test_jobs_share_cores_memory_and_arrays():
 
 
 def test_jobs_read_a_memory_map_where_it_is(tmp_path):
-    data = rows(32_000, 150, 0)
+    data = rows(16_000, 150, 0)
     np.save(tmp_path / "X.npy", data.X)
     X = np.load(tmp_path / "X.npy", mmap_mode="r")
     options = {"max_memory": LIMIT, "n_jobs": 2, "solver": "cg"}
