@@ -1,148 +1,294 @@
-"""What scale costs: top rows among a million, float32, jobs.
+"""Scale: memory against max_memory, float32 against float64, two jobs against one, a million rows.
 
-(a) ``explain`` of 100 test rows among n = 1,000,000 training rows: time, and peak memory against
-    that of the matrix of effects that it does not hold
-(b) float32 rows against float64: ratios of time and of peak memory, and accuracy, on MNIST (10,000
-    rows, ten classes) and 20 Newsgroups (binary)
-(c) ``n_jobs=1`` against 2: ratio of times, for sparse products (CG), the sketch, refits and LiSSA
-
-Run ``python benchmarks/scale.py [a b c]`` with SKINFLUENCE_DATA naming the data folder. Memory is
-what NumPy and SciPy allocate, traced.
+Each part in a process of its own, which measures the peak of its resident memory. Run
+``python benchmarks/scale.py [memory] [precision] [jobs] [million]``, all parts by default, with
+SKINFLUENCE_DATA naming the data folder. Threads of BLAS are as the environment has them.
 """
 
 from __future__ import annotations
 
+import os
+import resource
+import subprocess
 import sys
 import time
 import tracemalloc
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from sketch import newsgroups
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_info
 
-from skinfluence import CG, InfluenceExplainer, LiSSA, Sketch
-from skinfluence.datasets import fetch_mnist, load_spambase
+from skinfluence import InfluenceExplainer, LiSSA
+from skinfluence.datasets import fetch_mnist, fetch_newsgroups20
+from skinfluence.jobs import in_jobs
+from skinfluence.resources import Resources, using
 
-N_TEST = 30
+MB = 1e6
 
 
-def seconds(function, repeats: int = 3) -> float:
-    """The shortest of a few runs."""
+def peak() -> float:
+    """Of resident memory, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB
+
+
+def seconds(question: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
+    """The smallest time of a few runs, and the result."""
     times = []
     for _ in range(repeats):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return min(times)
+        start = time.perf_counter()
+        result = question()
+        times.append(time.perf_counter() - start)
+    return min(times), result
 
 
-def peak(function) -> int:
-    """Bytes above what there is."""
-    tracemalloc.start()
-    function()
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return most
-
-
-def million() -> None:
-    """(a)"""
+def made(n: int, d: int, n_test: int = 100, dtype: Any = np.float64) -> tuple[Any, ...]:
+    """Rows of two classes, with little memory on the way."""
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((1_000_000, 20))
-    y = X @ rng.standard_normal(20) + rng.standard_normal(len(X)) > 0
-    explainer = InfluenceExplainer(LogisticRegression()).fit(X, y)
-    matrix = 8 * 100 * len(X)
-    print("(a) explain of 100 test rows among 1,000,000")
-    for kind in ("upweight", "removal"):
-        ask = lambda kind=kind: explainer.explain(X[:100], y[:100], kind=kind)  # noqa: E731
-        taken = seconds(ask, 1)
-        print(
-            f"    kind={kind!r}: {taken:.1f} s, peak {peak(ask) / matrix:.2f} of the matrix of "
-            f"{matrix / 1e6:.0f} MB"
-        )
+    X = rng.standard_normal((n + n_test, d), dtype=dtype)
+    z = X @ rng.standard_normal(d).astype(dtype) / np.sqrt(d)
+    y = (z + rng.logistic(size=len(z)) > 0).astype(int)
+    return X[:n], y[:n], X[n:], y[n:]
 
 
-def overlap(first, second) -> float:
-    """Share of the ten strongest rows of each test row that are the same."""
-    tops = [np.argsort(-np.abs(each), axis=1)[:, :10] for each in (first, second)]
-    return float(np.mean([len(np.intersect1d(*pair)) / 10 for pair in zip(*tops, strict=True)]))
+def text(n: int, d: int, stored: int) -> tuple[Any, ...]:
+    """Rows of some stored entries, whose columns are as frequent as words."""
+    rng = np.random.default_rng(0)
+    columns = np.minimum(rng.zipf(1.3, size=n * stored) - 1, d - 1)
+    parts = rng.random(n * stored), columns, np.arange(0, n * stored + 1, stored)
+    X = sparse.csr_matrix(parts, shape=(n, d))
+    X.sum_duplicates()
+    X = TfidfTransformer().fit_transform(X).tocsr()
+    z = X @ rng.standard_normal(d) * 4
+    return X, (z + rng.logistic(size=n) > 0).astype(int)
+
+
+# ---------------------------------------------------------------------------------------- memory
+N_ROWS, N_FEATURES, ALLOWED = 200_000, 100, 200 * 10**6
+METHODS = {
+    "influence of the mean": lambda e, X, y: e.influence(X, y, reduce="mean"),
+    "explain, upweight": lambda e, X, y: e.explain(X, y, kind="upweight"),
+    "explain, removal": lambda e, X, y: e.explain(X, y),
+    "self-influence": lambda e, X, y: e.self_influence(),
+    "label flips, mean": lambda e, X, y: e.label_flip_influence(X, y, reduce="mean"),
+    "diagnostics": lambda e, X, y: e.diagnostics(),
+    "5-fold": lambda e, X, y: e.cross_val_decision(5),
+    "refit, 200 rows": lambda e, X, y: e.influence(
+        X, y, kind="refit", indices=np.arange(200), reduce="mean"
+    ),
+}
+
+
+def memory() -> None:
+    print(f"n = {N_ROWS:,}, d = {N_FEATURES}, 100 test rows, max_memory = {ALLOWED / MB:.0f} MB")
+    print(f"{'':24}{'peak RSS above the rows, MB':>30}{'s':>8}")
+    for name in METHODS:
+        own_process("memory_of", name)
+
+
+def memory_of(name: str) -> None:
+    X, y, X_test, y_test = made(N_ROWS, N_FEATURES)
+    model = LogisticRegression(solver="newton-cholesky", tol=1e-8).fit(X[:20_000], y[:20_000])
+    warnings.simplefilter("ignore")  # parameters of a part of the rows are no optimum
+    explainer = InfluenceExplainer(model, prefit=True, max_memory=ALLOWED)
+    before = peak()
+    taken, _ = seconds(lambda: METHODS[name](explainer.fit(X, y), X_test, y_test))
+    print(f"{name:24}{peak() - before:30.0f}{taken:8.1f}", flush=True)
+
+
+# ------------------------------------------------------------------------------------- precision
+QUESTIONS = {
+    "influence": lambda e, X, y: e.influence(X, y),
+    "self": lambda e, X, y: e.self_influence(),
+    "removal": lambda e, X, y: e.influence(X, y, kind="removal"),
+}
 
 
 def precision() -> None:
-    """(b)"""
-    mnist = fetch_mnist()
-    digits = mnist.data[:10_000], mnist.target[:10_000]
-    text, groups = newsgroups(2)
-    for title, X, y, solver in [
-        ("MNIST, ten classes", *digits, "cholesky"),
-        ("MNIST, ten classes", *digits, CG()),
-        ("20 Newsgroups, binary", text, groups, CG()),
+    head = "time memory    max dev    correlation   slope    top-10"
+    print(f"float32 over float64: {head}")
+    for data, solver in [
+        ("mnist17", "cholesky"),
+        ("mnist10", "cholesky"),
+        ("mnist10", "cg"),
+        ("text", "cg"),
+        ("text", "sketch"),
+        ("text, 20 classes", "cg"),
     ]:
-        model = LogisticRegression(C=0.01 if len(y) == 10_000 else 10.0, max_iter=500).fit(X, y)
-        found, times, peaks = [], [], []
-        for dtype in (np.float64, np.float32):
-            rows = X.astype(dtype)
-            explainer = InfluenceExplainer(model, prefit=True, solver=solver)
-
-            def ask(rows=rows, explainer=explainer, y=y):
-                return explainer.fit(rows, y).influence(rows[:N_TEST], y[:N_TEST])
-
-            found.append(ask())
-            times.append(seconds(ask))
-            peaks.append(peak(ask))
-        deviation = np.abs(found[1] - found[0]).max() / np.abs(found[0]).max()
-        slope = np.polyfit(found[0].ravel(), found[1].ravel(), 1)[0]
-        print(
-            f"(b) {title}, {solver if isinstance(solver, str) else 'cg'}: float32 takes "
-            f"{times[1] / times[0]:.2f} of the time and {peaks[1] / peaks[0]:.2f} of the working "
-            f"memory (and half of X's); largest deviation {deviation:.1e}, correlation "
-            f"{np.corrcoef(found[0].ravel(), found[1].ravel())[0, 1]:.7f}, slope {slope:.5f}, "
-            f"{overlap(*found):.1%} of the top ten the same",
-            flush=True,
-        )
+        own_process("precision_of", data, solver)
 
 
+def of_set(name: str) -> tuple[Any, ...]:
+    """Training rows, labels, test rows and their labels."""
+    if name.startswith("mnist"):
+        digits = fetch_mnist()
+        X, y = digits.data[:10_000] / 255.0, digits.target[:10_000]
+        if name == "mnist17":
+            kept = np.isin(digits.target, [1, 7])
+            X, y = digits.data[kept][:10_000] / 255.0, digits.target[kept][:10_000]
+        return X[:-50], y[:-50], X[-50:], y[-50:]
+    news = fetch_newsgroups20()
+    X, y = TfidfTransformer(sublinear_tf=True).fit_transform(news.data).tocsr(), news.target
+    y = y if name.endswith("classes") else (y >= 10).astype(int)
+    order = np.random.default_rng(0).permutation(X.shape[0])
+    X, y = X[order], np.asarray(y)[order]
+    return X[:-50], y[:-50], X[-50:], y[-50:]
+
+
+def precision_of(data: str, solver: str) -> None:
+    warnings.simplefilter("ignore")
+    X, y, X_test, y_test = of_set(data)
+    model = LogisticRegression(C=0.1 if data.startswith("mnist") else 10.0, tol=1e-6, max_iter=500)
+    model.fit(X, y)
+    found: dict[Any, dict[str, tuple[float, float, Any]]] = {}
+    for dtype in (np.float64, np.float32):
+        explainer = InfluenceExplainer(model, prefit=True, solver=solver)
+        rows, tests = X.astype(dtype), X_test.astype(dtype)
+        taken, _ = seconds(lambda e=explainer, r=rows: e.fit(r, y))
+        found[dtype] = {"fit": (taken, 1.0, None)}
+        for name, question in QUESTIONS.items():
+            if name == "removal" and solver == "cg":
+                continue
+            ask = lambda q=question, e=explainer, t=tests: q(e, t, y_test)  # noqa: E731
+            taken, _ = seconds(ask)
+            tracemalloc.start()
+            result = ask() if name != "removal" else explainer.influence(tests, y_test)
+            top = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            found[dtype][name] = taken, top, ask() if name == "removal" else result
+    for name, (taken, top, result) in found[np.float32].items():
+        before, most, expected = found[np.float64][name]
+        line = f"{data}, {solver}, {name}: {taken / before:.2f}"
+        if result is not None:
+            line += f"  {top / most:.2f}  {agreement(result, expected)}"
+        print(line, flush=True)
+
+
+def agreement(result: Any, expected: Any) -> str:
+    """Largest deviation over the largest value of each test row, correlation, slope, top ten."""
+    a, b = (np.atleast_2d(each).astype(np.float64) for each in (result, expected))
+    deviation = (np.abs(a - b).max(axis=1) / np.abs(b).max(axis=1)).max()
+    correlation = np.corrcoef(a.ravel(), b.ravel())[0, 1]
+    slope = (a * b).sum() / (b * b).sum()
+    shared = [
+        len(set(np.argsort(-np.abs(x))[:10]) & set(np.argsort(-np.abs(z))[:10]))
+        for x, z in zip(a, b, strict=True)
+    ]
+    return f"{deviation:.1e}  {correlation:.9f}  {slope:.6f}  {np.mean(shared):.2f} of 10"
+
+
+# ------------------------------------------------------------------------------------------ jobs
 def jobs() -> None:
-    """(c)"""
-    text, groups = newsgroups(2)
-    model = LogisticRegression(C=10.0, max_iter=500).fit(text, groups)
-    spam = load_spambase()
-    small = LogisticRegression(max_iter=5000, tol=1e-8).fit(np.log1p(spam.data), spam.target)
-    questions = {
-        "CG, 32 test rows, sparse": (
-            model,
-            (text, groups),
-            CG(),
-            lambda e: e.influence(text[:32], groups[:32]),
-        ),
-        "sketch, sparse": (model, (text, groups), Sketch(rtol=0.1), lambda e: e.self_influence()),
-        "refits of 1,000 rows": (
-            small,
-            (np.log1p(spam.data), spam.target),
-            "cholesky",
-            lambda e: e.self_influence(kind="refit", indices=np.arange(1000)),
-        ),
-        "LiSSA": (
-            small,
-            (np.log1p(spam.data), spam.target),
-            LiSSA(depth=500),
-            lambda e: e.influence(np.log1p(spam.data[:10]), spam.target[:10]),
-        ),
-    }
-    for title, (fitted, data, solver, ask) in questions.items():
-        times = []
-        for n_jobs in (1, 2):
-            explainer = InfluenceExplainer(fitted, prefit=True, solver=solver, n_jobs=n_jobs)
-            times.append(seconds(lambda e=explainer, ask=ask, data=data: ask(e.fit(*data)), 2))
-        print(f"(c) {title}: two jobs are {times[0] / times[1]:.2f} times as fast", flush=True)
+    print("seconds with n_jobs=1, with n_jobs=2, ratio")
+    for name in JOBS:
+        own_process("jobs_of", name)
+    own_process("threads_inside")
 
 
-def main() -> None:
-    """Those that are asked for."""
-    parts = {"a": million, "b": precision, "c": jobs}
-    for name in sys.argv[1:] or parts:
-        parts[name]()
+def threads_inside() -> None:
+    def threads(number: int) -> int:
+        return max(p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas")
 
+    with using(Resources(n_jobs=2)):
+        inside = set(in_jobs(threads, ((i,) for i in range(8))))
+    print(f"threads of BLAS in each of 2 jobs on {os.cpu_count()} cores: {sorted(inside)}")
+
+
+def sparse_text() -> tuple[Any, ...]:
+    X, y = text(40_000, 30_000, 80)
+    return LogisticRegression(C=10.0).fit(X, y), X, y
+
+
+def dense_rows() -> tuple[Any, ...]:
+    X, y, _, _ = made(20_000, 100)
+    return LogisticRegression(tol=1e-8, solver="newton-cholesky").fit(X, y), X, y
+
+
+JOBS: dict[str, tuple[Any, Any, Callable[..., Any]]] = {
+    "cg, 20 test rows, sparse": (
+        sparse_text,
+        "cg",
+        lambda e, X, y: e.parameter_influence(indices=np.arange(20)),
+    ),
+    "influence, 100 test rows, sparse": (
+        sparse_text,
+        "cg",
+        lambda e, X, y: e.influence(X[:100], y[:100], indices=None),
+    ),
+    "sketch: self-influence, sparse": (sparse_text, "sketch", lambda e, X, y: e.self_influence()),
+    "lissa, 10 repeats, sparse": (
+        sparse_text,
+        LiSSA(depth=2000, tol=10.0),
+        lambda e, X, y: e.influence(X[:5], y[:5]),
+    ),
+    "refit of 500 rows, p = 101": (
+        dense_rows,
+        "auto",
+        lambda e, X, y: e.influence(X[:5], y[:5], kind="refit", indices=np.arange(500)),
+    ),
+    "removal, 200 test rows, dense": (
+        dense_rows,
+        "auto",
+        lambda e, X, y: e.influence(X[:200], y[:200], kind="removal"),
+    ),
+}
+
+
+def jobs_of(name: str) -> None:
+    warnings.simplefilter("ignore")
+    setting, solver, question = JOBS[name]
+    model, X, y = setting()
+    times = []
+    for n_jobs in (1, 2):
+        best = np.inf
+        for _ in range(2):
+            explainer = InfluenceExplainer(model, prefit=True, solver=solver, n_jobs=n_jobs)
+            explainer.fit(X, y)
+            taken, _ = seconds(lambda e=explainer: question(e, X, y))
+            best = min(best, taken)
+        times.append(best)
+    print(f"{name:34}{times[0]:8.2f}{times[1]:8.2f}{times[0] / times[1]:8.2f}", flush=True)
+
+
+# --------------------------------------------------------------------------------------- million
+def million() -> None:
+    n, d, n_test = 1_000_000, 20, 100
+    print(f"n = {n:,}, d = {d}: the matrix of effects on {n_test} test rows would take 800 MB")
+    for kind in ("upweight", "removal"):
+        for max_memory in ("4GB", "200MB"):
+            own_process("million_of", kind, max_memory)
+
+
+def million_of(kind: str, max_memory: str) -> None:
+    warnings.simplefilter("ignore")
+    X, y, X_test, y_test = made(1_000_000, 20)
+    model = LogisticRegression(solver="newton-cholesky", tol=1e-8).fit(X[:50_000], y[:50_000])
+    explainer = InfluenceExplainer(model, prefit=True, max_memory=max_memory)
+    before = peak()
+    fitted, _ = seconds(lambda: explainer.fit(X, y))
+    taken, top = seconds(lambda: explainer.explain(X_test, y_test, kind=kind))
+    print(
+        f"explain by {kind}, max_memory={max_memory}: fit {fitted:.1f} s, {taken:.1f} s, peak RSS "
+        f"{peak() - before:.0f} MB above the rows ({X.nbytes / MB:.0f} MB); {top.indices.shape}",
+        flush=True,
+    )
+
+
+def own_process(function: str, *arguments: str) -> None:
+    """Run one function of this file, for its own peak of memory."""
+    subprocess.run([sys.executable, __file__, f"--{function}", *arguments], check=False)
+
+
+PARTS = {"memory": memory, "precision": precision, "jobs": jobs, "million": million}
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1 and sys.argv[1].startswith("--"):
+        globals()[sys.argv[1][2:]](*sys.argv[2:])
+    else:
+        for part in sys.argv[1:] or PARTS:
+            print(f"\n{part}", flush=True)
+            PARTS[part]()
