@@ -26,9 +26,9 @@ SOLVERS = [Cholesky(), ROUGH, Sketch(rtol=0.5, iterative=ROUGH), LiSSA(depth=60,
 
 @pytest.fixture(autouse=True)
 def many_blocks(monkeypatch):
-    """Of small data too: some three of the sparse rows."""
+    """Of small data too: four of the sparse rows."""
     monkeypatch.setattr(features, "JOB_OPERATIONS", 1)
-    monkeypatch.setattr(features, "ENTRIES_PER_INPUT", 95)
+    monkeypatch.setattr(features, "ENTRIES_PER_INPUT", 60)
 
 
 def answers(explainer: InfluenceExplainer, data: Any) -> dict[str, np.ndarray]:
@@ -53,14 +53,15 @@ def answers(explainer: InfluenceExplainer, data: Any) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("csr", [False, True], ids=["dense", "csr"])
+# With so little memory that each job's share makes blocks of rows smaller, last digits may differ.
+@pytest.mark.parametrize("of", [(3,), (3, 0.5), (2, 0.5)], ids=["dense", "csr", "csr, binary"])
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
-def test_results_are_the_same_for_every_n_jobs(solver, csr):
-    data = rows(600, 20, 3, 0.5) if csr else rows(600, 20, 3)
+def test_results_are_the_same_for_every_n_jobs(solver, of):
+    data = rows(600, 20, *of)
     model = LogisticRegression(tol=1e-8, solver="newton-cholesky").fit(data.X, data.y)
     found = []
     for n_jobs in NUMBERS:
-        options = {"solver": solver, "n_jobs": n_jobs, "max_memory": LIMIT}
+        options = {"solver": solver, "n_jobs": n_jobs}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of iterations that don't reach their tolerance
             explainer = InfluenceExplainer(model, prefit=True, **options).fit(data.X, data.y)

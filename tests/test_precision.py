@@ -35,6 +35,38 @@ def test_single_precision_in_and_out(case, csr):
         same(value, expected[name], 0.05 if case.loss is hinge else 2e-4)
 
 
+def top(values: np.ndarray, k: int = 5) -> list[set[int]]:
+    return [set(np.argsort(-np.abs(row))[:k].tolist()) for row in np.atleast_2d(values)]
+
+
+@pytest.mark.parametrize("csr", [False, True], ids=["dense", "csr"])
+@pytest.mark.parametrize("classes", ["binary", "three classes"])
+@pytest.mark.parametrize("solver", ["cholesky", "dual", "cg", "sketch"])
+def test_single_precision_finds_the_same_rows(solver, classes, csr):
+    data = make_data(classes, n=400, d=12)
+    model = LogisticRegression(tol=1e-10, max_iter=1000).fit(data.X, data.y)
+    found = []
+    for dtype in (np.float64, np.float32):
+        X, X_test = data.X.astype(dtype), data.X_test.astype(dtype)
+        X, X_test = (sparse.csr_matrix(each) if csr else each for each in (X, X_test))
+        explainer = InfluenceExplainer(model, prefit=True, solver=solver).fit(X, data.y)
+        asked = X_test, data.y_test
+        explained = explainer.explain(*asked, k=5)
+        found.append(
+            [
+                explainer.influence(*asked),
+                explainer.influence(*asked, kind="removal"),
+                explainer.self_influence(),
+                explainer.label_flip_influence(*asked, reduce="mean").max(axis=1),
+                explained.helpful_effects,
+                explained.harmful_effects,
+            ]
+        )
+    for single, double in zip(found[1], found[0], strict=True):
+        assert top(single) == top(double)
+        same(single, double, 1e-3)
+
+
 WHOLE_NUMBERS = [np.uint8, np.int8, np.uint16, np.int64, bool]
 
 

@@ -87,6 +87,11 @@ class LinearMap(ABC):
         return self.n_inputs, self.n_outputs
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether products are with a CSR matrix, in one thread each."""
+        return False
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the large products."""
         return np.dtype(self.X.dtype)

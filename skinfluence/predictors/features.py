@@ -25,7 +25,7 @@ from .storage import dense_rows, replace_rows, some_rows, weighted_grams
 
 # A job of sparse products takes some milliseconds, and a small part of that to add what it found.
 JOB_OPERATIONS = 8_000_000
-ENTRIES_PER_INPUT = 4
+ENTRIES_PER_INPUT = 20
 
 
 # Maps of rows that are neither arrays nor CSR matrices, by their class.
@@ -77,9 +77,14 @@ class FeatureMap(LinearMap):
         return int(self.X.shape[1]) + bool(self.constant)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether X is CSR."""
+        return bool(sparse.issparse(self.X))
+
+    @property
     def density(self) -> float:
         """Share of X that is stored."""
-        if not sparse.issparse(self.X):
+        if not self.is_sparse:
             return 1.0
         return float(self.X.nnz / max(1, self.X.shape[0] * self.X.shape[1]))
 
@@ -90,10 +95,14 @@ class FeatureMap(LinearMap):
 
     def rows_worth_a_job(self, n_columns: int) -> int:
         """Sparse products run in one thread; dense ones have BLAS's."""
-        if not sparse.issparse(self.X) or not self.X.nnz:
+        if not self.is_sparse or not self.X.nnz:
             return super().rows_worth_a_job(n_columns)
-        entries = max(ENTRIES_PER_INPUT * self.n_inputs, JOB_OPERATIONS // max(1, n_columns))
-        return max(1, int(entries * self.n_rows / self.X.nnz))
+        most = min(
+            self.X.nnz // (ENTRIES_PER_INPUT * self.n_inputs),
+            self.X.nnz * n_columns // JOB_OPERATIONS,
+        )
+        # An even number, which two jobs finish together.
+        return -(-self.n_rows // max(1, int(most) // 2 * 2))
 
     def substituted(self, rows: Array, others: LinearMap) -> FeatureMap:
         """The map with other rows in the places of some."""
@@ -284,14 +293,6 @@ class FeatureMap(LinearMap):
         return values
 
 
-def feature_map(
-    X: Any,
-    n_outputs: int,
-    constant: float,
-    selection: Selection | None = None,
-    free: Array | None = None,
-    flat: Array | None = None,
-) -> FeatureMap:
-    """The map of rows in memory, or of those that are elsewhere."""
-    kind = KINDS.get(type(X), FeatureMap)
-    return kind(X, n_outputs, constant, selection, free, flat)
+def feature_map(X: Any, *settings: Any) -> FeatureMap:
+    """The map of rows in memory, or elsewhere; the settings are those of ``FeatureMap``."""
+    return KINDS.get(type(X), FeatureMap)(X, *settings)

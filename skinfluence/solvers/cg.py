@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..blocks import rows_per_block
 from ..curvature import Array
 from ..exceptions import SingularHessianError, warn_user
+from ..jobs import in_jobs
 from ..operators import HessianOperator
 from ..predictors import LinearMap
 from ..progress import Advance, progress
@@ -28,6 +30,8 @@ from .iterations import Iterates, Recycled, conjugate_gradients
 from .preconditioners import DIAGONAL, Preconditioner, SampledHessian, faster_diagonal
 from .spectrum import estimate_spectrum
 
+# Of sparse rows: products with so many take no longer for each than with more.
+COLUMNS_OF_A_JOB = 32
 # The iterates: ten vectors for each right-hand side, those of products included.
 STACK_BYTES = 1 << 28
 # Sampled-Hessian preconditioners are dense: beyond this many parameters they don't pay.
@@ -170,12 +174,21 @@ class CGInverse(InverseHessian):
         result = np.zeros_like(right_hand_sides)
         active = np.flatnonzero(norms)
         width = rows_per_block(8 * 10 * self.operator.n_parameters, limit=STACK_BYTES)
+        in_one_thread, earlier = self.operator.linear_map.is_sparse, recycled
+        if in_one_thread:
+            # Jobs take some of the columns each, and start from what there was before all of them.
+            width, earlier = min(width, COLUMNS_OF_A_JOB), copy(recycled)
+        groups = [active[first : first + width] for first in range(0, len(active), width)]
         self.n_iter = 0
         with progress(len(active), "conjugate gradients, right-hand sides") as advance:
-            for start in range(0, len(active), width):
-                columns = active[start : start + width]
+
+            def solved(columns: Array) -> tuple[Array, Iterates]:
                 unit = right_hand_sides[:, columns] / norms[columns]
-                found = self._iterate(unit, tolerance, recycled, advance)
+                return unit, self._iterate(unit, tolerance, earlier, advance)
+
+            most = None if in_one_thread else 1
+            done = in_jobs(solved, ((columns,) for columns in groups), most=most)
+            for columns, (unit, found) in zip(groups, done, strict=True):
                 self.n_iter = max(self.n_iter, found.n_iter)
                 if not found.converged:
                     self._warn(unit, found.solution, tolerance)
