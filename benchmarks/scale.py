@@ -117,7 +117,6 @@ def precision() -> None:
         ("mnist10", "cg"),
         ("text", "cg"),
         ("text", "sketch"),
-        ("text, 20 classes", "cg"),
     ]:
         own_process("precision_of", data, solver)
 
@@ -133,7 +132,7 @@ def of_set(name: str) -> tuple[Any, ...]:
         return X[:-50], y[:-50], X[-50:], y[-50:]
     news = fetch_newsgroups20()
     X, y = TfidfTransformer(sublinear_tf=True).fit_transform(news.data).tocsr(), news.target
-    y = y if name.endswith("classes") else (y >= 10).astype(int)
+    y = (y >= 10).astype(int)
     order = np.random.default_rng(0).permutation(X.shape[0])
     X, y = X[order], np.asarray(y)[order]
     return X[:-50], y[:-50], X[-50:], y[-50:]
@@ -146,25 +145,36 @@ def precision_of(data: str, solver: str) -> None:
     model.fit(X, y)
     found: dict[Any, dict[str, tuple[float, float, Any]]] = {}
     for dtype in (np.float64, np.float32):
-        explainer = InfluenceExplainer(model, prefit=True, solver=solver)
         rows, tests = X.astype(dtype), X_test.astype(dtype)
-        taken, _ = seconds(lambda e=explainer, r=rows: e.fit(r, y))
-        found[dtype] = {"fit": (taken, 1.0, None)}
-        for name, question in QUESTIONS.items():
-            if name == "removal" and solver == "cg":
-                continue
-            taken, result = seconds(lambda q=question, e=explainer, t=tests: q(e, t, y_test))
-            # Again, when all is at hand that is kept: what an answer itself takes.
-            tracemalloc.start()
-            question(explainer, tests, y_test)
-            found[dtype][name] = taken, tracemalloc.get_traced_memory()[1], result
-            tracemalloc.stop()
+        found[dtype] = precision_with(model, rows, y, tests, y_test, solver)
     for name, (taken, top, result) in found[np.float32].items():
         before, most, expected = found[np.float64][name]
         line = f"{data}, {solver}, {name}: {taken / before:.2f}"
         if result is not None:
             line += f"  {top / most:.2f}  {agreement(result, expected)}"
         print(line, flush=True)
+
+
+def precision_with(
+    model: Any, X: Any, y: Any, X_test: Any, y_test: Any, solver: str
+) -> dict[str, tuple[float, float, Any]]:
+    """Seconds, peak of memory and result of each question; of explainers that know nothing yet."""
+    found: dict[str, tuple[float, float, Any]] = {}
+    for name, question in QUESTIONS.items():
+        if name != "influence" and solver == "cg":
+            continue
+        fits, answers = [], []
+        for _ in range(2):
+            explainer = InfluenceExplainer(model, prefit=True, solver=solver)
+            fits.append(seconds(lambda e=explainer: e.fit(X, y))[0])
+            answers.append(seconds(lambda e=explainer, q=question: q(e, X_test, y_test)))
+        # Again, when all is at hand that is kept: what an answer itself takes.
+        tracemalloc.start()
+        question(explainer, X_test, y_test)
+        found[name] = min(a[0] for a in answers), tracemalloc.get_traced_memory()[1], answers[0][1]
+        tracemalloc.stop()
+        found["fit"] = min(fits), 1.0, None
+    return found
 
 
 def agreement(result: Any, expected: Any) -> str:

@@ -20,6 +20,9 @@ from .predictors import LinearMap
 from .scenarios import Scenario
 from .solvers import InverseHessian
 
+# Below it, leverages in float32 can't be told from 1.
+LITTLE = 1e-3
+
 
 @dataclass(frozen=True)
 class RowDowndates:
@@ -49,6 +52,14 @@ class RowDowndates:
     ) -> RowDowndates:
         """Without each of some rows."""
         left = inverse.left(linear_map, curvature, leverage)
+        single = linear_map.dtype == np.float32
+        close = _close(left) if single else np.empty(0, np.intp)
+        if len(close):
+            # Of what little is left, float32 has lost digits in the leverage.
+            some = linear_map.take(close).as_float64()
+            leverage = leverage.copy()
+            leverage[close] = inverse.leverage(some)
+            left[close] = inverse.left(some, curvature[close], leverage[close])
         return cls(inverse, [linear_map], leverage, curvature, left)
 
     @classmethod
@@ -112,6 +123,15 @@ class RowDowndates:
         for each, own_steps in zip(self.maps, np.split(steps, len(self.maps), axis=1), strict=True):
             columns += each.columns(own_steps)
         return moved + self.inverse.estimate(columns)
+
+
+def _close(left: Array) -> Array:
+    """Rows of which less than LITTLE is left in some direction, for I − C M (m, K, K)."""
+    k = left.shape[-1]
+    # Eigenvalues of C M are at least 0, so that none is above their sum.
+    rows = np.flatnonzero(k - np.einsum("nkk->n", left) > 1.0 - LITTLE)
+    smallest = np.linalg.svd(left[rows], compute_uv=False)[:, -1]
+    return np.asarray(rows[smallest < LITTLE])
 
 
 def _leverage(inverse: InverseHessian, objective: Objective, rows: Array) -> Array:

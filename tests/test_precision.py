@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from skinfluence import InfluenceExplainer
 from skinfluence.answers import KINDS
+from skinfluence.solvers.factorisation import HalfInSingle, factorise
 
 
 # ----------------------------------------------------------------------------------- precision
@@ -65,6 +66,33 @@ def test_single_precision_finds_the_same_rows(solver, classes, csr):
     for single, double in zip(found[1], found[0], strict=True):
         assert top(single) == top(double)
         same(single, double, 1e-3)
+
+
+def test_leverages_of_one_in_single_precision():
+    """Which float32 alone would take for a millionth less, and answer with noise."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 4)).astype(np.float32)
+    X[:, 3] = 0.0
+    X[0, 3] = 1.7  # no other row tells of its coefficient
+    y = X @ np.ones(4, np.float32) + rng.standard_normal(30)
+    explainer = InfluenceExplainer(LinearRegression(), solver="cholesky").fit(X, y)
+    with pytest.warns(RuntimeWarning, match="leverage 1 or more"):
+        effects = explainer.influence(X[1:4], y[1:4], kind="removal")
+    assert np.isnan(effects[:, 0]).all()
+    assert np.isfinite(effects[:, 1:]).all()
+
+
+def test_half_solves_in_single_precision():
+    """Of a matrix with a condition of 1e8: lengths to some root of that times eps."""
+    rng = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(rng.standard_normal((40, 40)))
+    matrix = basis @ np.diag(np.logspace(0, -8, 40)) @ basis.T
+    right = rng.standard_normal((40, 200))
+    factor = factorise(matrix.copy())
+    lengths = np.einsum("pm,pm->m", right, np.linalg.solve(matrix, right))
+    single = HalfInSingle(factor)(right)
+    assert single.dtype == np.float32
+    same(np.einsum("pm,pm->m", single, single), lengths, 1e-5)
 
 
 WHOLE_NUMBERS = [np.uint8, np.int8, np.uint16, np.int64, bool]

@@ -25,7 +25,6 @@ from .base import (
     leverage_blocks,
     require_features,
 )
-from .factorisation import NO_MINIMUM
 from .iterations import Iterates, Recycled, conjugate_gradients
 from .preconditioners import DIAGONAL, Preconditioner, SampledHessian, faster_diagonal
 from .spectrum import estimate_spectrum
@@ -39,9 +38,6 @@ LARGEST_DENSE_PRECONDITIONER = 12_000
 # Nor where building one costs more than this many products with the Hessian: on sparse data a
 # product is cheap and a factor is not.
 MOST_PRODUCTS = 500
-
-# Of the lengths of a direction and of its product: less than that of them is rounding.
-NEGATIVE_SHARE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -203,7 +199,7 @@ class CGInverse(InverseHessian):
         start = None if recycled is None else recycled.start(unit)
         with np.errstate(over="ignore", invalid="ignore"):  # where there is no solution
             return conjugate_gradients(
-                self._products,
+                self.operator.matmat,
                 unit,
                 self._preconditioner,
                 tolerance,
@@ -211,15 +207,6 @@ class CGInverse(InverseHessian):
                 start,
                 advance,
             )
-
-    def _products(self, directions: Array) -> Array:
-        """∇²J V for search directions, none of which may bend down."""
-        products = self.operator.matmat(directions)
-        bends = np.einsum("pm,pm->m", directions, products)
-        lengths = np.linalg.norm(directions, axis=0) * np.linalg.norm(products, axis=0)
-        if (bends < -NEGATIVE_SHARE * lengths).any():
-            raise SingularHessianError(f"CG met a direction of negative curvature. {NO_MINIMUM}")
-        return np.asarray(products)
 
     def _warn(self, unit: Array, solution: Array, tolerance: float) -> None:
         residual = np.linalg.norm(unit - self.operator.matmat(solution), axis=0)

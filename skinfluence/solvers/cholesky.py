@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from .base import (
     require_features,
     require_memory,
 )
-from .factorisation import CholeskyFactor, SpectralFactor, factorise
+from .factorisation import CholeskyFactor, HalfInSingle, SpectralFactor, factorise
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class CholeskyInverse(InverseHessian):
         repeats = operator.n_outputs if self._one_for_all else 1
         self.rank = repeats * sum(factor.rank for factor in self.factors)
         self._half_inverse: Array | None = None
+        self._in_single: list[HalfInSingle] | None = None
 
     @property
     def _one_for_all(self) -> bool:
@@ -100,8 +102,10 @@ class CholeskyInverse(InverseHessian):
             return self._tangent_leverage(linear_map)
         # The inverse of the factor costs p³/3, a row's own K columns 2 K p².
         few = 6 * linear_map.n_rows * self.operator.n_outputs < self.operator.n_parameters
-        few = few or 2 * 8 * self.operator.n_parameters**2 > resources().max_memory
-        if few and self._half_inverse is None:
+        few = few or not self._has_room()
+        # Rows in float64 of a model in float32: those of which float32 doesn't know enough.
+        exactly = linear_map.dtype != self.operator.dtype
+        if exactly or (few and self._half_inverse is None):
             return super().leverage(linear_map)
         return self._coupled_leverage(linear_map)
 
@@ -111,7 +115,8 @@ class CholeskyInverse(InverseHessian):
             diagonal = np.einsum("ikk->ik", self._separable_leverage(linear_map))
             return np.einsum("ik,ik->i", diagonal, residuals**2)
         bytes_per_row = 8 * 3 * self.operator.n_parameters
-        function = partial(_coupled_products, self.factors[0])
+        pays = 6 * linear_map.n_rows > self.operator.n_parameters
+        function = partial(_coupled_products, self._halves(linear_map, pays)[0])
         return linear_map.map_rows(
             function, [residuals], bytes_per_row, limit=LEVERAGE_BLOCK_BYTES, what=SELF_INFLUENCE
         )
@@ -129,8 +134,26 @@ class CholeskyInverse(InverseHessian):
             result[rows] = by_row @ by_row.transpose(0, 2, 1)
         return result
 
+    def _has_room(self) -> bool:
+        """For the factors' inverses, and second arrays of their size."""
+        size, number = self.operator.block_size, len(self.factors)
+        return 2 * 8 * size**2 * number <= resources().max_memory
+
+    def _halves(self, linear_map: LinearMap, pays: bool = True) -> list[Callable[[Array], Array]]:
+        """B → L⁻¹ S B of each block; in float32 for rows in float32."""
+        single = linear_map.dtype == np.float32 and self._has_room()
+        if not pays or not single:
+            return [factor.half_solve for factor in self.factors]
+        if self._in_single is None:
+            regular = [factor for factor in self.factors if isinstance(factor, CholeskyFactor)]
+            if len(regular) < len(self.factors):
+                return [factor.half_solve for factor in self.factors]
+            self._in_single = [HalfInSingle(factor) for factor in regular]
+        return list(self._in_single)
+
     def _separable_leverage(self, linear_map: LinearMap) -> Array:
-        function = partial(_separable_leverage, self.factors, self.operator.n_outputs)
+        halves = self._halves(linear_map)
+        function = partial(_separable_leverage, halves, self.operator.n_outputs)
         bytes_per_row = 8 * 3 * self.operator.n_inputs
         return linear_map.map_rows(
             function, [], bytes_per_row, limit=LEVERAGE_BLOCK_BYTES, what=LEVERAGES
@@ -140,7 +163,11 @@ class CholeskyInverse(InverseHessian):
         # With L⁻¹ at hand, L⁻¹(φ_i ⊗ I_K) costs p² per row: its K column blocks times φ_i.
         # Solving for the K columns one by one would cost K p².
         if self._half_inverse is None:
-            self._half_inverse = self.factors[0].half_inverse()
+            half = self._halves(linear_map)[0]
+            if isinstance(half, HalfInSingle):
+                self._half_inverse = half.inverse
+            else:
+                self._half_inverse = self.factors[0].half_inverse()
         k = self.operator.n_outputs
         triangular = isinstance(self.factors[0], CholeskyFactor)
         function = partial(_coupled_leverage, self._half_inverse, k, triangular)
@@ -156,19 +183,19 @@ class CholeskyInverse(InverseHessian):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        state["_half_inverse"] = None
+        state["_half_inverse"] = state["_in_single"] = None
         return state
 
 
 def _separable_leverage(
-    factors: list[CholeskyFactor | SpectralFactor], n_outputs: int, rows: LinearMap
+    halves: list[Callable[[Array], Array]], n_outputs: int, rows: LinearMap
 ) -> Array:
     """M_i of a block of rows, where outputs are apart; one factor may be for all of them."""
     inputs = rows.inputs().T
     result = np.zeros((rows.n_rows, n_outputs, n_outputs))
     for output in range(n_outputs):
-        if output < len(factors):
-            half = factors[output].half_solve(inputs)
+        if output < len(halves):
+            half = halves[output](inputs)
             diagonal = np.einsum("pi,pi->i", half, half)
         result[:, output, output] = diagonal
     return result
@@ -178,7 +205,7 @@ def _coupled_leverage(
     half_inverse: Array, n_outputs: int, triangular: bool, rows: LinearMap
 ) -> Array:
     """M_i of a block of rows, where outputs are coupled."""
-    inputs, q = rows.inputs().T, rows.n_inputs
+    inputs, q = rows.inputs().T.astype(half_inverse.dtype, copy=False), rows.n_inputs
     first = [q * j if triangular else 0 for j in range(n_outputs)]
     half = [half_inverse[first[j] :, q * j : q * (j + 1)] @ inputs for j in range(n_outputs)]
     result = np.empty((rows.n_rows, n_outputs, n_outputs))
@@ -191,7 +218,7 @@ def _coupled_leverage(
 
 
 def _coupled_products(
-    factor: CholeskyFactor | SpectralFactor, rows: LinearMap, residuals: Array
+    half_solve: Callable[[Array], Array], rows: LinearMap, residuals: Array
 ) -> Array:
     """g_iᵀ (∇²J)⁻¹ g_i of a block of rows, where outputs are coupled."""
     gradients = rows.columns(residuals)
@@ -199,5 +226,5 @@ def _coupled_products(
         # Outputs are outermost in ∇²J.
         by_input = gradients.reshape(rows.n_inputs, rows.n_outputs, rows.n_rows)
         gradients = by_input.transpose(1, 0, 2).reshape(gradients.shape)
-    half = factor.half_solve(gradients)
+    half = half_solve(gradients)
     return np.einsum("pi,pi->i", half, half)

@@ -9,6 +9,8 @@ import numpy as np
 
 from ..blocks import bounded
 from ..curvature import Array
+from ..exceptions import SingularHessianError
+from .factorisation import NO_MINIMUM
 
 Products = Callable[[Array], Array]
 
@@ -16,6 +18,8 @@ Products = Callable[[Array], Array]
 KEPT_BYTES = 1 << 26
 # Directions that are shorter than that, in the Hessian's norm, beside what is kept are not new.
 LEAST_NEW = 1e-6
+# Of the lengths of a direction and of its product: less than that of them is rounding.
+NEGATIVE_SHARE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -64,36 +68,60 @@ def conjugate_gradients(
         By default 0.
     advance : callable
         Told how many columns are done.
+
+    Raises
+    ------
+    SingularHessianError
+        On a direction of negative curvature.
     """
     solution = np.zeros_like(right) if start is None else start
     residual = right.copy() if start is None else right - products(start)
-    limits = tolerance * np.linalg.norm(right, axis=0)
-    left = np.flatnonzero(np.linalg.norm(residual, axis=0) > limits)
+    limits = tolerance**2 * _inner(right, right)
+    left = np.flatnonzero(_inner(residual, residual) > limits)
     advance(right.shape[1] - len(left))
     x, r = solution[:, left], residual[:, left]
     z = precondition(r)
-    direction, fall = z.copy(), np.einsum("pm,pm->m", r, z)
+    direction, fall = z.copy(), _inner(r, z)
     n_iter = 0
     while len(left) and n_iter < max_iter:
         bent = products(direction)
-        step = _ratio(fall, np.einsum("pm,pm->m", direction, bent))
+        bends = _inner(direction, bent)
+        _require_upward(direction, bent, bends)
+        step = _ratio(fall, bends)
         x += step * direction
         bent *= step
         r -= bent
         n_iter += 1
-        keep = np.linalg.norm(r, axis=0) > limits[left]
+        keep = _inner(r, r) > limits[left]
         if not keep.all():
             solution[:, left[~keep]], residual[:, left[~keep]] = x[:, ~keep], r[:, ~keep]
             advance(int((~keep).sum()))
             left, x, r, fall = left[keep], x[:, keep], r[:, keep], fall[keep]
             direction = direction[:, keep]
         z = precondition(r)
-        before, fall = fall, np.einsum("pm,pm->m", r, z)
+        before, fall = fall, _inner(r, z)
         direction *= _ratio(fall, before)
         direction += z
     solution[:, left], residual[:, left] = x, r
     advance(len(left))
     return Iterates(solution, residual, n_iter, not len(left))
+
+
+def _inner(first: Array, second: Array) -> Array:
+    """Of each column: (p, m) and (p, m) → (m,)."""
+    return np.asarray(np.einsum("pm,pm->m", first, second))
+
+
+def _require_upward(directions: Array, products: Array, bends: Array) -> None:
+    """Where rounding doesn't explain that vᵀAv < 0, A is not positive semi-definite."""
+    down = bends < 0
+    if not down.any():
+        return
+    lengths = np.linalg.norm(directions[:, down], axis=0) * np.linalg.norm(
+        products[:, down], axis=0
+    )
+    if (bends[down] < -NEGATIVE_SHARE * lengths).any():
+        raise SingularHessianError(f"CG met a direction of negative curvature. {NO_MINIMUM}")
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
@@ -121,7 +149,7 @@ class Recycled:
 
     def keep(self, solution: Array, bent: Array) -> None:
         """Add solutions X, with AX, as far as there is room."""
-        kept, longest = 0, np.einsum("pm,pm->m", solution, bent).max(initial=0.0)
+        kept, longest = 0, _inner(solution, bent).max(initial=0.0)
         if self._bases is not None:
             basis, products = self._bases
             shares = products.T @ solution
