@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from catalogue import named
 from rows import make_data
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.preprocessing import normalize
 
-from skinfluence import CG, Cholesky, InfluenceExplainer, LiSSA
+from skinfluence import CG, Cholesky, InfluenceExplainer, LiSSA, as_objective
 from skinfluence.operators import HessianOperator
 from skinfluence.solvers import SolverContext
+from skinfluence.solvers.preconditioners import faster_diagonal
 from skinfluence.solvers.spectrum import Spectrum, estimate_spectrum
 
 CONTEXT = SolverContext(random_state=0)
@@ -49,6 +52,38 @@ def test_tolerance_is_the_relative_residual(operator, right, tol, preconditioner
     relative = residual / np.linalg.norm(right * scales, axis=0)
     # the tolerance is on all right-hand sides together, each scaled to length 1
     assert np.sqrt((relative**2).mean()) <= 1.001 * tol
+
+
+def word_counts(seed: int, n: int, d: int, words: int) -> sparse.csr_matrix:
+    """By Zipf's law, rows of length 1."""
+    rng = np.random.default_rng(seed)
+    columns = np.minimum(rng.zipf(1.3, size=n * words) - 1, d - 1)
+    ends = np.arange(0, n * words + 1, words)
+    return normalize(sparse.csr_matrix((np.ones(n * words), columns, ends), shape=(n, d)))
+
+
+@pytest.mark.parametrize("text", [True, False], ids=["text", "columns of other scales"])
+def test_the_better_diagonal_preconditioner_is_found(text):
+    """Of either sort there is data on which the other takes more iterations."""
+    if text:
+        X, C = word_counts(1, n=600, d=1500, words=40), 100.0
+    else:
+        X, C = make_data("binary", n=200, d=30).X * np.logspace(-2, 2, 30), 1.0
+    rng = np.random.default_rng(1)
+    y = 4.0 * X @ rng.standard_normal(X.shape[1]) + rng.logistic(size=X.shape[0]) > 0
+    model = LogisticRegression(C=C, tol=1e-6, max_iter=5000).fit(X, y)
+    objective = as_objective(model, X, y)
+    operator, rows = objective.hessian(), slice(0, 5)
+    right = objective.linear_map.take(rows).columns(objective.residuals[rows])
+    iterations = {}
+    for name in ("jacobi", "none"):
+        inverse = CG(preconditioner=name).factor(operator, CONTEXT)
+        inverse.solve(right)
+        iterations[name] = inverse.n_iter
+    better = "none" if text else "jacobi"
+    assert min(iterations, key=lambda name: iterations[name]) == better
+    for seed in range(3):
+        assert faster_diagonal(operator, SolverContext(random_state=seed)) == better
 
 
 @pytest.mark.parametrize("preconditioner", ["jacobi", "none"])
