@@ -16,7 +16,6 @@ from .convexity import HESSIANS, convex_quadratic, damping_of
 from .dask_graphs import in_memory
 from .delegation import DelegatesPrediction
 from .diagnostics import DiagnosticAnswers
-from .held_out import HeldOutAnswers
 from .inputs import check_sample_weight, check_targets, choose, require_fitted, training_rows
 from .network_objective import NetworkObjective
 from .optimality import measure_optimality
@@ -32,6 +31,7 @@ from .smoothing import smooth_optimum
 from .solvers import SolverContext, as_solver
 from .streamed import StreamedAnswers
 from .support_answers import SupportAnswers
+from .suspects import SuspectAnswers
 from .verification import VerificationAnswers
 from .wellposed import require_determined
 
@@ -40,7 +40,7 @@ SMALLEST = {"damping": "at least 0, 'auto' or None", "smoothing": "above 0", "re
 
 class InfluenceExplainer(
     StreamedAnswers,
-    HeldOutAnswers,
+    SuspectAnswers,
     PerturbationAnswers,
     ReplacementAnswers,
     SetAnswers,

@@ -9,6 +9,7 @@ import numpy as np
 
 from .curvature import Array
 from .dask_graphs import is_dask
+from .explanation_html import explanation_html
 
 SHOWN_TESTS = 3
 SHOWN_ROWS = 5
@@ -170,6 +171,9 @@ class Explanation:
             lines.append(f"... and {n_tests - SHOWN_TESTS} more test rows")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        return explanation_html(self)
+
     def _listing(self, indices: Array, effects: Array, test: int) -> str:
         shown = zip(indices[test, :SHOWN_ROWS], effects[test, :SHOWN_ROWS], strict=True)
         text = ", ".join(f"{self.row_title(i)} {effect:+.2e}" for i, effect in shown)
@@ -183,6 +187,10 @@ class Explanation:
         """What a listing or picture calls a training row."""
         name = self.row_name(position)
         return name if isinstance(name, str) else f"row {name}"
+
+    def training_label(self, position: int) -> str:
+        """The label or target of a training row, as text."""
+        return str(np.asarray(self.training_y)[position])
 
     def label_text(self, test_row: int) -> str:
         """The label that was explained, in brackets."""

@@ -18,7 +18,8 @@ from scipy import sparse
 from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
-from .adapters import fit_parameters, same_hyperparameters
+from .adapters import fit_parameters
+from .adapters import same_hyperparameters as same_hyperparameters
 from .adapters import with_decision_values as with_decision_values
 from .curvature import Array
 from .exceptions import warn_user

@@ -67,6 +67,10 @@ MAY_SEE = {
     },
     "retraining": {"adapters", "curvature", "exceptions", "progress"},  # no formulas
     "datasets": set(),
+    "display": {
+        "agreement", "blocks", "curvature", "dask_graphs", "explainer", "explanation", "inputs",
+        "predictors", "retraining",
+    },
 }  # fmt: skip
 # The only ones that may import these: leaves, the top, and the place that names estimators.
 SEEN_BY = {
@@ -74,14 +78,15 @@ SEEN_BY = {
     "chunked_answers": {"row_influence"},
     "display": set(),
     "cleaning": set(),
+    "cleaning_inputs": {"cleaning"},
     "attack": set(),
     "datasets": set(),
     "svm": set(),
     "torch": set(),
     "autograd": {"torch"},
     "convexity": {"explainer", "report"},
-    "explainer": {"__init__"},
-    "adapters": {"__init__", "explainer", "retraining", "svm"},
+    "explainer": {"__init__", "cleaning", "display"},
+    "adapters": {"__init__", "cleaning", "cleaning_inputs", "explainer", "retraining", "svm"},
 }
 # What rooms may have from scikit-learn.
 SKLEARN = {"sklearn", "base", "utils", "exceptions"}
@@ -271,6 +276,7 @@ SIGNATURES = {
     "most_influential_set": "(self, functional, k, *, X=None, y=None)",
     "verify": "(self, X_test, y_test=None, *, target='loss', kind='removal', n_rows=20, "
     "strategy='top', preprocessing='refit', n_jobs=None)",
+    "rank_suspects": "(self, *, by='auto', k=None, X_test=None, y_test=None)",
     "support_changes": "(self, *, kind='removal', indices=None)",
     "diagnostics": "(self, *, dfbetas=False)",
     "effective_dof": "(self)",
