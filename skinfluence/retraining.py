@@ -18,7 +18,7 @@ from scipy import sparse
 from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
-from .adapters import fit_parameters
+from .adapters import fit_parameters as fit_parameters
 from .adapters import same_hyperparameters as same_hyperparameters
 from .adapters import with_decision_values as with_decision_values
 from .curvature import Array

@@ -10,12 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .coding import LabelColumns
 from .curvature import Array
+from .dask_graphs import is_dask
 from .held_out import HeldOutAnswers
 from .held_out_predictions import require_finite
 from .inputs import WHO, choose
 from .label_noise import transition_matrix, true_label_probabilities
 from .resources import within_resources
-from .retraining import same_hyperparameters
+from .retraining import fit_parameters, same_hyperparameters
 from .row_influence import InfluenceAnswers
 from .suspect_table import order_of, ranks, suspect_table
 
@@ -53,7 +54,8 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
               ``self_influence()``, so positive).
             - "test_influence": the mean influence of the row's weight on the loss of the test rows:
               positive = harmful.
-            - "auto": "label_noise" for classifiers with probabilities, else "loo_loss".
+            - "auto": "label_noise" for classifiers with probabilities that take ``sample_weight``
+              (and rows that are no dask collection), else "loo_loss".
         k : int, optional
             How many rows to list; all by default.
         X_test, y_test : array-like, optional
@@ -121,7 +123,7 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
         probable = is_classifier(self.estimator_) and hasattr(self, "loo_predict_proba")
         probable = probable and self.objective_.has_probabilities
         if by == "auto":
-            by = "label_noise" if probable else "loo_loss"
+            by = "label_noise" if probable and self._can_be_weighted() else "loo_loss"
         if by == "label_noise" and not probable:
             raise ValueError(
                 f"{WHO}.rank_suspects got by='label_noise' for {type(self._model).__name__}, which "
@@ -134,6 +136,14 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
                 "'test_influence', and by nothing else."
             )
         return by
+
+    def _can_be_weighted(self) -> bool:
+        """Whether the estimator can be fitted here, with weights."""
+        try:
+            fit_parameters(self.estimator_, None)
+        except TypeError:
+            return False
+        return not is_dask(self._training_X)
 
     def _check_suspects(self, k: int | None) -> None:
         columns = np.ndim(self._training_y)
@@ -197,7 +207,7 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
         codes = self._codes(given)
         rows = np.arange(len(codes))
         probabilities = self._unseen_probabilities()
-        model = same_hyperparameters(self.estimator_, self._training_X)
+        model = same_hyperparameters(self.estimator_)
         for _ in range(ROUNDS):
             transition = transition_matrix(probabilities, codes)
             right = true_label_probabilities(probabilities, codes, transition)[rows, codes]

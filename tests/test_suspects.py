@@ -190,6 +190,34 @@ def test_models_without_probabilities_and_regressors():
     )
 
 
+class Unweighted(LogisticRegression):
+    """Whose ``fit`` takes no weights."""
+
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+
+def test_where_nothing_can_be_weighted():
+    X, y, _ = cancer()
+    explainer = InfluenceExplainer(Unweighted(tol=1e-8, max_iter=1000)).fit(X, y)
+    expected = scores_of(explainer.rank_suspects(by="loo_loss"))
+    np.testing.assert_array_equal(scores_of(explainer.rank_suspects()), expected)
+    with pytest.raises(TypeError, match=r"got sample_weight, but Unweighted\.fit takes none"):
+        explainer.rank_suspects(by="label_noise")
+
+
+def test_rows_in_chunks():
+    """Leave-one-out loss, as of an array; nothing is fitted to a dask collection."""
+    da = pytest.importorskip("dask.array")
+    X, y, _ = cancer()
+    model = clone(MODEL).fit(X, y)
+    chunked = InfluenceExplainer(model, prefit=True).fit(da.from_array(X, chunks=(100, -1)), y)
+    whole = InfluenceExplainer(model, prefit=True).fit(X, y)
+    got, expected = chunked.rank_suspects(), whole.rank_suspects(by="loo_loss")
+    np.testing.assert_allclose(scores_of(got), scores_of(expected), rtol=1e-9)
+    assert list(got.columns) == list(expected.columns)
+
+
 def test_pipelines_searches_weights_and_sparse_rows():
     X, y, _ = cancer()
     weights = np.random.default_rng(0).uniform(0.5, 2.0, len(y))
