@@ -25,7 +25,9 @@ class LabelFlipMatrixDisplay(FromEstimator):
     effects : ndarray of shape (n_classes, n_classes)
         Given classes down, others across; NaN on the diagonal and for classes without a row.
     classes : ndarray of shape (n_classes,)
+        Labels, in the order of rows and columns.
     unit : str
+        What effects are, and what they are measured in.
 
     Attributes
     ----------
@@ -68,8 +70,16 @@ class LabelFlipMatrixDisplay(FromEstimator):
         ----------
         explainer : InfluenceExplainer
             Fitted, of a classifier.
-        X_test, y_test, target, kind, indices
+        X_test : array-like of shape (n_test, n_features)
+            Rows over which effects are averaged.
+        y_test : array-like of shape (n_test,), optional
+            Their labels; None stands for the model's own.
+        target : {"loss", "prediction"}, default="loss"
             As in ``explainer.label_flip_influence``.
+        kind : {"removal", "upweight", "refit"}, default="removal"
+            As in ``explainer.label_flip_influence``.
+        indices : array-like of int or bool, optional
+            Training rows whose labels are flipped, one at a time; all by default.
 
         Returns
         -------
@@ -102,6 +112,7 @@ class LabelFlipMatrixDisplay(FromEstimator):
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Where to draw; axes of a new figure by default.
         **kwargs
             Of the matrix, for ``Axes.imshow``.
 
@@ -117,7 +128,7 @@ class LabelFlipMatrixDisplay(FromEstimator):
         upright = longest * len(names) <= 40
         side = float(np.clip(0.6 * n_classes, 3.2, 6.6))
         words = 0.08 * longest
-        ax = axes_or_new(ax, side + words + 2.2, side + (0.0 if upright else words) + 0.9)
+        ax = axes_or_new(ax, side + words + 2.7, side + (0.0 if upright else words) + 0.9)
         largest = largest_size(self.effects)
         power = int(np.floor(np.log10(largest)))
         values = self.effects / 10.0**power
