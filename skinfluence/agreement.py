@@ -29,6 +29,8 @@ class Verification:
         What predicted, what is changed, and what it is measured in.
     n_refits : int
         How many models were fitted, the one on all rows among them.
+    row_names, test_names : tuple
+        Labels of training and test rows in the DataFrame's index, else their positions.
     """
 
     indices: Array
@@ -147,6 +149,7 @@ class Verification:
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Where to draw; axes of a new figure by default.
 
         Returns
         -------

@@ -74,7 +74,7 @@ class ChunkedAnswers(Answers):
             return self._refitted_influence(questions, kind, rows, mean=mean, normalize=normalize)
         whole = mean and kind == "upweight"
         found = self._of_mean(questions) if whole else self._of_questions(questions, kind, rows)
-        linear_map = self._chunked_map
+        linear_map = self._chunked_map()
         strips = []
         for of_tests in found:
             effects, arrays = self._relative(of_tests, kind, rows, normalize)
@@ -95,7 +95,7 @@ class ChunkedAnswers(Answers):
         """By chunks, which are merged on the way, with the unit and what test rows are called."""
         if kind != "upweight" and not self._by_newton(kind):
             return self._refitted_top(questions, k, kind, normalize)
-        tops, linear_map, asked = [], self._chunked_map, _Noted(questions)
+        tops, linear_map, asked = [], self._chunked_map(), _Noted(questions)
         for of_tests in self._of_questions(asked, kind, None):
             effects, arrays = self._relative(of_tests, kind, None, normalize)
             arrays = [np.arange(linear_map.n_rows), *arrays]
@@ -103,7 +103,6 @@ class ChunkedAnswers(Answers):
             tops += computed([tree(merged, chunks, "merged-top-rows")])
         return _one_below_the_other(tops, k), asked.unit, asked.all_labels
 
-    @property
     def _chunked_map(self) -> ChunkedMap:
         linear_map = self.objective_.linear_map
         if not isinstance(linear_map, ChunkedMap):
@@ -197,7 +196,7 @@ class ChunkedAnswers(Answers):
         """Refits are iterations over all rows together, and so done at once."""
         import dask.array as da
 
-        linear_map = self._chunked_map
+        linear_map = self._chunked_map()
         n_rows, strips = linear_map.n_rows if rows is None else len(rows), []
         for question in questions:
             strip = np.empty((question.n_rows, n_rows), linear_map.dtype)

@@ -46,8 +46,15 @@ class LabelCleaner(DelegatesPrediction, MetaEstimatorMixin, BaseEstimator):
         probability, else in units of the criterion.
     by : {"auto", "label_noise", "loo_loss", "loss", "self_influence"}, default="auto"
         What rows are ranked by, as in ``InfluenceExplainer.rank_suspects``.
-    solver, damping, hessian, smoothing, max_memory, n_jobs, random_state, verbose
-        Of the ``InfluenceExplainer`` that ranks them.
+    solver : str or object, default="auto"
+        Of the ``InfluenceExplainer`` that ranks them, like all parameters below.
+    damping : float, "auto" or None, default=None
+    hessian : {"auto", "exact", "gauss-newton"}, default="auto"
+    smoothing : float, default=1e-3
+    max_memory : int or str, default="4GB"
+    n_jobs : int, optional
+    random_state : int, RandomState or None, default=None
+    verbose : int, default=0
 
     Attributes
     ----------

@@ -48,6 +48,8 @@ class DiagonalCurvature:
         one factorisation.
     n_outputs : int
         K.
+    separable : bool, default=True
+        That outputs don't depend on each other; not to be set.
     """
 
     weights: Array
@@ -102,6 +104,8 @@ class CoupledCurvature:
     ----------
     matrices : ndarray of shape (n, K, K)
         Symmetric.
+    separable : bool, default=False
+        That outputs depend on each other; not to be set.
     """
 
     matrices: Array

@@ -29,25 +29,73 @@ class DelegatesPrediction:
 
     @available_if(estimator_has("predict"))
     def predict(self, X: Any) -> Any:
-        """``estimator_.predict(X)``."""
+        """``estimator_.predict(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows as the estimator takes them.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_targets)
+            Labels of a classifier, predicted values of a regressor.
+        """
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
     @available_if(estimator_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
-        """``estimator_.predict_proba(X)``."""
+        """``estimator_.predict_proba(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows as the estimator takes them.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_classes)
+            Probabilities of the classes in the order of ``classes_``.
+        """
         check_is_fitted(self)
         return self.estimator_.predict_proba(X)
 
     @available_if(estimator_has("decision_function"))
     def decision_function(self, X: Any) -> Any:
-        """``estimator_.decision_function(X)``."""
+        """``estimator_.decision_function(X)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows as the estimator takes them.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            One column, above 0 for ``classes_[1]``, where there are two classes.
+        """
         check_is_fitted(self)
         return self.estimator_.decision_function(X)
 
     @available_if(estimator_has("score"))
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """``estimator_.score(X, y)``."""
+        """``estimator_.score(X, y)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows as the estimator takes them.
+        y : array-like of shape (n_rows,) or (n_rows, n_targets)
+            Their labels or targets.
+        sample_weight : array-like of shape (n_rows,), optional
+            Weights of the rows in the score.
+
+        Returns
+        -------
+        float
+            Accuracy of a classifier, R² of a regressor, as the estimator has it.
+        """
         check_is_fitted(self)
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
         return float(self.estimator_.score(X, y, **options))

@@ -104,6 +104,8 @@ class Explanation:
         Whether effects are relative to how far each row moves the model, and by which norm.
     labels : ndarray or None
         The label or target of each test row that was explained.
+    training_X, training_y, test_X : array-like
+        The rows that positions refer to, and their targets, as the explainer got them.
     """
 
     helpful_indices: Array
@@ -180,7 +182,16 @@ class Explanation:
         return text + (", ..." if indices.shape[1] > SHOWN_ROWS else "")
 
     def row_name(self, position: int) -> Any:
-        """A training row's label in the DataFrame's index, else its position."""
+        """A training row's label in the DataFrame's index, else its position.
+
+        Parameters
+        ----------
+        position : int
+
+        Returns
+        -------
+        label or int
+        """
         return self.training_X.index[position] if _is_frame(self.training_X) else position
 
     def row_title(self, position: int) -> str:
@@ -193,7 +204,18 @@ class Explanation:
         return str(np.asarray(self.training_y)[position])
 
     def label_text(self, test_row: int) -> str:
-        """The label that was explained, in brackets."""
+        """The label that was explained, in brackets.
+
+        Parameters
+        ----------
+        test_row : int
+            Position of the test row.
+
+        Returns
+        -------
+        str
+            Such as " (explained: 7)"; empty where no label was explained.
+        """
         return "" if self.labels is None else f" (explained: {self.labels[test_row]})"
 
     def to_frame(self) -> Any:

@@ -57,7 +57,7 @@ class FunctionalAnswers(Answers):
             "removal": change of F when the row is removed, its gradient times the change of the
             decision values by one Newton step. "refit": the change of F itself, at the exact
             leave-one-out decision values.
-        indices : array-like of int or boolean mask, optional
+        indices : array-like of int or bool, optional
             Training rows; all by default.
 
         Returns

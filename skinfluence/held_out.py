@@ -164,6 +164,7 @@ class HeldOutAnswers(ReweightingAnswers):
         Returns
         -------
         float
+            As the scorer has it: greater is better.
 
         Raises
         ------

@@ -89,7 +89,7 @@ class HiddenActivations(FrozenNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, n_features)
-        y
+        y : None
             Not used.
 
         Returns

@@ -36,7 +36,7 @@ class Kernel(ABC):
         return _diagonal(self, A, DIAGONAL_BLOCK)
 
     def input_vjp(self, A: Any, B: Any, weights: Array) -> Array:
-        """Derivatives with respect to the rows of A, summed over those of B.
+        """The derivative with respect to the rows of A, summed over those of B.
 
         Parameters
         ----------
@@ -159,6 +159,7 @@ class GaussianProcessKernel(Kernel):
     ----------
     kernel : sklearn.gaussian_process.kernels.Kernel
     scale : float, default=1.0
+        What it is multiplied by.
 
     Examples
     --------

@@ -92,8 +92,11 @@ class Objective:
     Parameters
     ----------
     loss : Loss
+        What is summed over the rows.
     predictor : LinearPredictor or KernelPredictor
+        What makes decision values of rows, of any set.
     penalty : L2
+        Its Ω(θ).
     theta : ndarray of shape (q, K)
         The fitted parameters.
     linear_map : LinearMap
@@ -101,6 +104,7 @@ class Objective:
     y : ndarray
         Training targets as the loss reads them.
     weights : RowWeights
+        Weights s_i of the training rows, and what they become without some.
     coding : TargetCoding
         User's targets → what the loss reads.
     mean_over : {None, "weights", "rows"}
@@ -134,7 +138,7 @@ class Objective:
 
     @property
     def n_parameters(self) -> int:
-        """p."""
+        """Number of parameters, p."""
         return self.linear_map.n_parameters
 
     @property
@@ -167,7 +171,18 @@ class Objective:
         return self.n_parameters if free is None else int(free.sum())
 
     def decision_values(self, linear_map: LinearMap) -> Array:
-        """Z (rows, K) at the fitted parameters, float64."""
+        """Decision values at the fitted parameters.
+
+        Parameters
+        ----------
+        linear_map : LinearMap
+            Of the rows: ``predictor.linearize(X)``.
+
+        Returns
+        -------
+        ndarray of shape (rows, K)
+            In float64.
+        """
         values = linear_map.values(self.theta.reshape(-1, 1))[:, :, 0]
         return values.astype(np.float64)
 
@@ -209,7 +224,13 @@ class Objective:
         return self.loss.curvature(self.y, self.training_values)
 
     def value(self) -> float:
-        """J at the fitted parameters."""
+        """J at the fitted parameters.
+
+        Returns
+        -------
+        float
+            With Ω, in the sum convention.
+        """
         z, weights = self.training_values, self.weights.values
         if weights.shape[1] == 1:
             data = weights[:, 0] @ self.loss.value(self.y, z)
@@ -221,7 +242,17 @@ class Objective:
         return float(data) + self.penalty.value(self.theta, self.linear_map.inner)
 
     def gradient(self, residuals: Array | None = None) -> Array:
-        """∇J (p,), or with other residuals in place of the fitted ones."""
+        """∇J at the fitted parameters, near 0 where the estimator has converged.
+
+        Parameters
+        ----------
+        residuals : ndarray of shape (n, K), optional
+            In place of the fitted ones.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+        """
         residuals = self.residuals if residuals is None else residuals
         total = self.penalty.gradient(self.theta).reshape(-1)
         return total + self.sum_gradients(self.weights.values * residuals)[:, 0]
@@ -237,7 +268,19 @@ class Objective:
         return self.linear_map.accumulate(_add_gradients, total, [cotangents], bytes_per_row)
 
     def hessian(self, weights: Array | None = None, penalty_scale: float = 1.0) -> HessianOperator:
-        """∇²J at the fitted parameters, or with other row weights and so much of Ω."""
+        """∇²J at the fitted parameters.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n, 1) or (n, K), optional
+            In place of those of the rows.
+        penalty_scale : float, default=1.0
+            How much of Ω there is.
+
+        Returns
+        -------
+        HessianOperator
+        """
         curvature = self.curvature if weights is None else self.curvature_with(weights)
         penalty = self.penalty.scaled(penalty_scale)
         return HessianOperator.of_penalty(self.linear_map, curvature, penalty, self.theta)

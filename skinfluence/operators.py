@@ -37,7 +37,7 @@ class HessianOperator(LinearOperator):
     linear_map : LinearMap
         Parameters → decision values of the training rows.
     curvature : Curvature
-        s_i B_i of each row.
+        Curvatures s_i B_i of the rows.
     diagonal : ndarray of shape (q, K) or (q, 1)
         ∇²Ω; one column means that all outputs share it.
     damping : float

@@ -55,9 +55,10 @@ class PerturbationAnswers(Answers):
         Parameters
         ----------
         X_test : array-like of shape (n_test, n_features)
+            Rows whose loss is watched.
         y_test : array-like of shape (n_test,), optional
             None stands for the model's own predicted label.
-        indices : array-like of int or boolean mask
+        indices : array-like of int or bool
             Training rows; None stands for all.
         reduce : {None, "mean"}, default=None
             "mean" averages over the test rows.

@@ -50,10 +50,11 @@ class ReplacementAnswers(Answers):
         Parameters
         ----------
         X_test : array-like of shape (n_test, n_features)
+            Rows whose loss or prediction is watched.
         y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
             None stands for the model's own predicted label. Regressors need it for
             ``target="loss"``.
-        indices : array-like of int or boolean mask
+        indices : array-like of int or bool
             The training rows to replace, in the order of X_new and y_new. They may repeat.
         X_new : array-like of shape (n_indices, n_features), optional
             What they become. None leaves the features.
@@ -139,6 +140,7 @@ class ReplacementAnswers(Answers):
         Parameters
         ----------
         X_test : array-like of shape (n_test, n_features)
+            Rows whose loss or prediction is watched.
         y_test : array-like of shape (n_test,), optional
             None stands for the model's own predicted label.
         target : {"loss", "prediction"}, default="loss"
@@ -148,7 +150,7 @@ class ReplacementAnswers(Answers):
             when the label changes and the model is refitted, by one Newton step and exactly;
             positive = the flip raises it. Flips that lower the loss of rows with known labels
             are likely corrections.
-        indices : array-like of int or boolean mask, optional
+        indices : array-like of int or bool, optional
             Training rows; all by default.
         reduce : {None, "mean"}, default=None
             "mean" averages over the test rows; the n_test × n × n_classes array is then never

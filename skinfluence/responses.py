@@ -14,13 +14,43 @@ class Response(Protocol):
     """h(z), of each decision value by itself, in the unit of y."""
 
     def value(self, decision_values: Array) -> Array:
-        """h(z)."""
+        """h(z).
+
+        Parameters
+        ----------
+        decision_values : ndarray
+            Decision values z.
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
 
     def slope(self, decision_values: Array) -> Array:
-        """h'(z)."""
+        """h'(z).
+
+        Parameters
+        ----------
+        decision_values : ndarray
+            Decision values z.
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
 
     def inverse(self, predicted: Array) -> Array:
-        """The link: z of h(z)."""
+        """The link: z of h(z).
+
+        Parameters
+        ----------
+        predicted : ndarray
+            Predicted values, in the unit of y.
+
+        Returns
+        -------
+        ndarray of the same shape
+        """
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,11 @@ class ReweightingAnswers(Answers):
 
         Parameters
         ----------
-        groups : array-like of shape (n,), list of index arrays, or boolean array (n, n_groups)
+        groups : array-like of shape (n,), list of index arrays, or bool array (n, n_groups)
             A label per training row makes a group of each label, in sorted order. Index arrays
             and boolean columns may overlap and leave rows out.
         X_test : array-like of shape (n_test, n_features)
+            Rows whose loss or prediction is watched.
         y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
             None stands for the model's own predicted label.
         target : {"loss", "prediction"}, default="loss"
@@ -103,6 +104,7 @@ class ReweightingAnswers(Answers):
             New weights, or B sets of them, in place of those that ``fit`` had; class weights come
             on top, as the estimator makes them from the new weights. 0 leaves a row out.
         X_test : array-like of shape (n_test, n_features)
+            Rows whose decision values are asked for.
         kind : {"upweight", "removal", "refit"}, default="removal"
             "upweight": to first order in the weights (infinitesimal jackknife). "removal": one
             Newton step with the Hessian of the new weights. "refit": exactly.

@@ -39,6 +39,7 @@ class InfluenceAnswers(ChunkedAnswers):
         Parameters
         ----------
         X_test : array-like of shape (n_test, n_features)
+            Rows whose loss or prediction is explained.
         y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
             Labels or targets. None stands for the model's own predicted label: "why did it say
             this?". Regressors need it for ``target="loss"``.
@@ -49,7 +50,7 @@ class InfluenceAnswers(ChunkedAnswers):
             y_test (its decision value where there is no ``predict_proba``).
         kind : {"upweight", "removal", "refit"}, default="upweight"
             See the class's notes for signs, scales and cost.
-        indices : array-like of int or boolean mask, optional
+        indices : array-like of int or bool, optional
             Training rows; all by default.
         reduce : {None, "mean"}, default=None
             "mean" averages over the test rows.
@@ -132,11 +133,13 @@ class InfluenceAnswers(ChunkedAnswers):
         kind : {"upweight", "removal", "refit"}, default="upweight"
             "upweight": −∇ℓ_iᵀ H⁻¹ ∇ℓ_i (Section 5.4), never positive. "removal" and "refit": how
             much the row's own loss rises when it is left out, by one Newton step and exactly.
-        indices : array-like of int or boolean mask, optional
+        indices : array-like of int or bool, optional
+            Training rows; all by default.
 
         Returns
         -------
         ndarray of shape (n_indices,)
+            In the unit of the loss.
 
         Examples
         --------
@@ -185,7 +188,8 @@ class InfluenceAnswers(ChunkedAnswers):
         kind : {"upweight", "removal", "refit"}, default="upweight"
             "upweight": −H⁻¹ ∇ℓ_i. "removal" and "refit": the change of the parameters without
             row i, by one Newton step and exactly.
-        indices : array-like of int or boolean mask, optional
+        indices : array-like of int or bool, optional
+            Training rows; all by default.
 
         Returns
         -------

@@ -44,6 +44,7 @@ class SetAnswers(FunctionalAnswers):
         X : array-like of shape (n_test, n_features), optional
             Rows that the functional is evaluated on; none for a coefficient.
         y : array-like of shape (n_test,) or (n_test, n_targets), optional
+            Their labels or targets, where the functional reads them.
 
         Returns
         -------

@@ -38,9 +38,16 @@ class StreamedAnswers(InfluenceAnswers):
         X_test : array-like of shape (n_test, n_features)
             Such as a memmap: one batch of it is read at a time.
         y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
+            None stands for the model's own predicted label.
         batch_size : int, default=100
             Test rows in a batch. ``kind="refit"`` refits the training rows for every batch.
-        target, kind, indices, normalize
+        target : {"loss", "prediction"}, default="loss"
+            As in ``influence``.
+        kind : {"upweight", "removal", "refit"}, default="upweight"
+            As in ``influence``.
+        indices : array-like of int or bool, optional
+            Training rows; all by default.
+        normalize : {None, "theta", "loss"}, default=None
             As in ``influence``.
 
         Returns

@@ -32,7 +32,7 @@ class SupportAnswers(Answers):
         kind : {"removal", "refit"}, default="removal"
             By the parameters after one Newton step, or exactly: the conditions of optimality are
             checked at these, for every coefficient.
-        indices : array-like of int or boolean mask, optional
+        indices : array-like of int or bool, optional
             Training rows; all by default.
 
         Returns

@@ -57,7 +57,7 @@ class SmoothHingeSVC(ClassifierMixin, BaseEstimator):
     coef0 : float, default=0.0
         Of poly and sigmoid.
     temperature : float, default=0.1
-        t, in units of the margin: the slope goes from 0.9 to 0.1 within ±2.2 t around the margin. A
+        Width t of the bend, in units of the margin: the slope goes from 0.9 to 0.1 within ±2.2 t. A
         tenth moves decision values from the hinge's by a few tenths at most, and is wide enough for
         one row's removal to move few others over the bend: first order holds. 1e-3 is the hinge.
     fit_intercept : bool, default=True
@@ -200,7 +200,7 @@ class SmoothHingeSVC(ClassifierMixin, BaseEstimator):
         return values[:, 0] if values.shape[1] == 1 else values
 
     def predict(self, X: Any) -> Array:
-        """Classes of the greatest decision values.
+        """Predict the class of the greatest decision value.
 
         Parameters
         ----------

@@ -109,7 +109,7 @@ class TorchFeatures(FrozenNetwork):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n, n_features)
-        y
+        y : None
             Not used.
 
         Returns

@@ -57,6 +57,7 @@ class VerificationAnswers(Answers):
         Parameters
         ----------
         X_test : array-like of shape (n_test, n_features)
+            Rows whose loss or prediction is predicted, and measured after each refit.
         y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
             None stands for the model's own predicted label.
         target : {"loss", "prediction"}, default="loss"
@@ -66,7 +67,7 @@ class VerificationAnswers(Answers):
             class weights.
         n_rows : int, default=20
             How many training rows are left out, one at a time.
-        strategy : {"top", "random"}, array-like of int or boolean mask, default="top"
+        strategy : {"top", "random"}, array-like of int or bool, default="top"
             "top": those with the largest predicted effects, summed over the test rows (by
             one Newton step where the kind is "refit", which would refit all rows only to rank
             them, and to first order for losses with a kink).

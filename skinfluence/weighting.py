@@ -25,6 +25,7 @@ class RowWeights:
     Parameters
     ----------
     sample_weight : ndarray of shape (n,)
+        As the user has them, 1 by default; class weights are a subclass's business.
     """
 
     sample_weight: Array
@@ -260,7 +261,29 @@ def row_weights(
     balanced_counts_sample_weight: bool = BALANCED_COUNTS_SAMPLE_WEIGHT,
     weighted_outputs: Array | None = None,
 ) -> RowWeights:
-    """Row weights of a classifier, by scikit-learn's own rule for ``class_weight``."""
+    """Row weights of a classifier, by scikit-learn's own rule for ``class_weight``.
+
+    Parameters
+    ----------
+    sample_weight : ndarray of shape (n,)
+        Weights of the rows as the user has them.
+    class_weight : dict, "balanced" or None
+        The estimator's parameter.
+    classes : ndarray of shape (C,)
+        The estimator's ``classes_``.
+    codes : ndarray of int of shape (n,)
+        Class of each row, as a position in ``classes``.
+    balanced_counts_sample_weight : bool
+        Whether "balanced" sums sample weights, rather than counting rows; by default as the
+        installed scikit-learn does.
+    weighted_outputs : ndarray of shape (n, K), optional
+        1 where a row's class weight applies, else 0; everywhere by default.
+
+    Returns
+    -------
+    RowWeights
+        Or a subclass that knows how class weights follow the rows.
+    """
     if class_weight is None:
         return RowWeights(sample_weight)
     if not isinstance(class_weight, str):

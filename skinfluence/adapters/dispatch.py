@@ -103,6 +103,18 @@ def linear_objective(
 
     Parameters
     ----------
+    estimator : fitted estimator
+        With ``coef_``, and ``intercept_`` where there is one.
+    X : ndarray or CSR of shape (n, d)
+        Training rows as the model sees them.
+    y : array-like
+        Targets as the user has them.
+    loss : Loss
+        What the estimator sums over its rows.
+    coding : TargetCoding
+        What makes of the user's targets what the loss reads.
+    weights : RowWeights
+        Weights of the rows; ``row_weights`` makes them of class weights.
     strength : float, or array of shape (K,) or (d, 1)
         Of Ω = ½ strength ‖w‖² + l1 ‖w‖₁: one for all, one of each output, or of each feature.
     l1 : float or array of shape (K,)
@@ -119,6 +131,11 @@ def linear_objective(
     mean_over : {None, "weights", "rows"}
         For an estimator whose penalty stands against a mean of the losses, what it is the mean
         over: Σ s_i, or the number of rows. ``strength`` is then its penalty times that.
+
+    Returns
+    -------
+    Objective
+        At the estimator's parameters.
     """
     check_is_fitted(estimator)
     if constant is None:

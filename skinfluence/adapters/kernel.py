@@ -38,19 +38,30 @@ def kernel_objective(
     Parameters
     ----------
     training : TrainingRows
+        The rows that decision values are sums over, with their kernel.
     y : array-like
         Targets as the user has them.
     coef : ndarray of shape (n, K)
+        Of the training rows' kernels, 0 for rows that are no support vectors.
     intercept : ndarray of shape (K,), or None without one
         Never penalised.
     output_shape : tuple of int
         () for one output, else (K,).
-    loss, coding, weights
-        As in every objective.
+    loss : Loss
+        What the estimator sums over its rows.
+    coding : TargetCoding
+        What makes of the user's targets what the loss reads.
+    weights : RowWeights
+        Weights of the rows; ``row_weights`` makes them of class weights.
     strength : float or array of shape (K,)
         Of Ω = ½ strength ‖f‖², the squared norm of the kernel's Hilbert space.
     centred : bool
         Whether the intercept is the mean of the targets, rather than fitted.
+
+    Returns
+    -------
+    Objective
+        At the estimator's parameters.
     """
     constant = 0.0 if intercept is None else 1.0
     predictor = KernelPredictor(training, output_shape, constant, fixed_constant=centred)

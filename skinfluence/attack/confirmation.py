@@ -28,8 +28,11 @@ class Confirmation:
     probabilities_before, probabilities_after : ndarray of shape (n_test,)
         Of the label that the attack led away from; NaN without ``predict_proba``.
     preprocessing : {"refit", "fixed"}
+        What became of the steps before the model.
     estimator : estimator
         The one fitted on the attacked rows: as a whole, or its final model alone.
+    test_names : tuple
+        Labels of the test rows in the DataFrame's index, else their positions.
     """
 
     flipped: Array

@@ -1,7 +1,4 @@
-"""Pictures of attacks, in the manner of scikit-learn's displays.
-
-matplotlib is imported by ``plot`` alone.
-"""
+"""Pictures of attacks, as scikit-learn's displays; only ``plot`` imports matplotlib."""
 
 from __future__ import annotations
 
@@ -29,6 +26,7 @@ class AttackDisplay:
     Parameters
     ----------
     history : ndarray of shape (n_iter + 1, n_test)
+        Probability, decision value or loss of each test row, at first and after each step.
     history_label : str
     threshold : float or None
         Where two classes are even.
@@ -37,6 +35,7 @@ class AttackDisplay:
     features : list of str
         Those that moved furthest, furthest first.
     moves : ndarray of shape (n_features,)
+        How far each of them moved, after minus before, in its own unit.
     images : list of (str, ndarray, ndarray)
         Row, before and after.
     """
@@ -56,7 +55,18 @@ class AttackDisplay:
     def from_result(
         cls, result: AttackResult, image_shape: tuple[int, ...] | None = None
     ) -> AttackDisplay:
-        """Display of an attack; with ``image_shape`` the rows are images."""
+        """Display of an attack.
+
+        Parameters
+        ----------
+        result : AttackResult
+        image_shape : tuple of int, optional
+            For rows that are grey images, such as (28, 28).
+
+        Returns
+        -------
+        AttackDisplay
+        """
         images = []
         if image_shape is not None:
             for name, before, after in zip(result.row_names, *result.values, strict=True):
@@ -163,9 +173,12 @@ class VulnerabilityDisplay:
 
     Parameters
     ----------
-    test_names, row_names : list of str
-        Easiest and most effective first.
-    distances, sizes : ndarray
+    test_names : list of str
+    distances : ndarray
+        Smallest move of a training row that flips each, to first order; easiest first.
+    row_names : list of str
+    sizes : ndarray
+        Of I_pert,loss, averaged over all test rows; most effective first.
     moves : str
         What distances are measured in.
     """
@@ -180,7 +193,17 @@ class VulnerabilityDisplay:
 
     @classmethod
     def from_vulnerability(cls, found: Vulnerability, most: int = 10) -> VulnerabilityDisplay:
-        """Display of the first ``most`` of either sort."""
+        """Display of the test rows that flip most easily, and of the rows that do most.
+
+        Parameters
+        ----------
+        found : Vulnerability
+        most : int, default=10
+
+        Returns
+        -------
+        VulnerabilityDisplay
+        """
         tests = [test for test in found.ranking() if np.isfinite(found.flip_distance[test])][:most]
         rows = found.most_effective_rows[:most]
         return cls(

@@ -50,6 +50,10 @@ class Vulnerability:
         feature.
     labels : ndarray
         Whose loss it is.
+    test_names : tuple
+        Labels of the test rows in the DataFrame's index, else their positions.
+    row_index : pandas.Index or None
+        Labels of the training rows, where they came in a DataFrame.
     """
 
     indices: Array
@@ -69,7 +73,13 @@ class Vulnerability:
         return np.argsort(-self.row_sizes, kind="stable")
 
     def ranking(self) -> Array:
-        """Test rows from the easiest to flip to the hardest; NaN last."""
+        """Test rows from the easiest to flip to the hardest; NaN last.
+
+        Returns
+        -------
+        ndarray of int of shape (n_test,)
+            Positions of the test rows.
+        """
         return np.argsort(self.flip_distance, kind="stable")
 
     def row_name(self, position: int) -> Any:
@@ -111,6 +121,7 @@ class Vulnerability:
         Parameters
         ----------
         axes : sequence of two matplotlib Axes, optional
+            Where to draw: test rows, then training rows; by default in a new figure.
         most : int, default=10
             Bars of either sort.
 
@@ -154,6 +165,7 @@ def vulnerability(
     explainer : InfluenceExplainer
         Fitted.
     X_test : array-like of shape (n_test, n_features)
+        Rows whose predictions might flip.
     y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
         Whose loss; None stands for the model's own predictions. Regressors need it.
     norm : {"l2", "l1", "linf"}, default="l2"

@@ -26,7 +26,20 @@ class Projection(ABC):
 
     @abstractmethod
     def __call__(self, Z: Array, Z0: Array) -> Array:
-        """Moved rows and original rows (rows, d): allowed rows (rows, d)."""
+        """Take moved rows back to allowed ones.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (rows, d)
+            The moved rows.
+        Z0 : ndarray of shape (rows, d)
+            The same rows as they were at first.
+
+        Returns
+        -------
+        ndarray of shape (rows, d)
+            The allowed rows nearest to the moved ones.
+        """
 
     def bind(self, names: tuple[Any, ...] | None, n_features: int) -> Projection:
         """The same once the training data's columns are known."""
@@ -82,6 +95,7 @@ class Clip(Projection):
     Parameters
     ----------
     low, high : float or array-like of shape (n_features,)
+        Least and greatest value, in units of the raw features.
 
     Examples
     --------
@@ -113,6 +127,7 @@ class L2Ball(Projection):
     Parameters
     ----------
     radius : float
+        Greatest distance, in units of the raw features.
 
     Examples
     --------
@@ -142,6 +157,7 @@ class LInfBall(Projection):
     Parameters
     ----------
     radius : float or array-like of shape (n_features,)
+        Greatest difference, in units of the raw features; one for all or one for each.
 
     Examples
     --------

@@ -54,6 +54,12 @@ class AttackResult:
         ``l2`` and ``linf``, each of shape (m,).
     values : tuple of two ndarrays of shape (m, n_features)
         The rows before and after as float64, NaN where a column is no number.
+    explainer, X_test : InfluenceExplainer and array-like
+        What was attacked: the model before, and the test rows.
+    test_names : tuple
+        Labels of the test rows in the DataFrame's index, else their positions.
+    unit : str
+        What losses are measured in.
     """
 
     rows: Array
@@ -151,6 +157,11 @@ class AttackResult:
         """All training rows, of which the attacked ones are moved, in the user's container.
 
         Columns in which nothing moved keep their dtype; whole numbers that moved are floats.
+
+        Returns
+        -------
+        array-like of shape (n, n_features)
+            A copy; the explainer's own rows stay.
         """
         table = Table.of(self.explainer._training_X)
         return table.replaced(self.rows, self.values[1], _moved(*self.values))

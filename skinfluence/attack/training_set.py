@@ -40,7 +40,7 @@ class TrainingSetAttack:
         How many training rows move. Those whose first step raises the target most, to first
         order and after the projection, are chosen; rows of weight 0 never.
     step_size : float or array-like of shape (n_features,), default=0.02
-        α, in units of the raw features.
+        How far a step goes, α, in units of the raw features.
     n_iter : int, default=100
         Most steps.
     n_iter_no_change : int, default=10
@@ -52,7 +52,7 @@ class TrainingSetAttack:
         What the rows may become, such as ``LInfBall(0.1)``; several are applied in order. A
         function of the moved rows Z and the original rows Z0, both (rows, n_features), returns
         allowed rows; NaN stands for what is no number.
-    rows : array-like of int or boolean mask, optional
+    rows : array-like of int or bool, optional
         The rows to move; ``n_rows`` then is not used.
     target : {"loss", "decision"}, default="loss"
         "loss": raise the mean loss of the test rows. "decision": lower the mean of what the
@@ -109,6 +109,7 @@ class TrainingSetAttack:
         Parameters
         ----------
         X_test : array-like of shape (n_test, n_features)
+            Rows whose predictions are attacked.
         y_test : array-like of shape (n_test,) or (n_test, n_targets), optional
             Labels that the attack leads the model away from; None stands for the model's own
             predictions, so that it changes its mind. Regressors need it.

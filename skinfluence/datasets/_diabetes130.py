@@ -72,7 +72,7 @@ def fetch_diabetes130(*, download_if_missing: bool = True) -> Bunch:
 
     Returns
     -------
-    data : :class:`~sklearn.utils.Bunch`
+    :class:`~sklearn.utils.Bunch`
         Dictionary-like object with the attributes
 
         data : ndarray of shape (20000, 127), float64

@@ -37,7 +37,7 @@ def load_spambase(*, return_X_y: bool = False, as_frame: bool = False) -> Bunch 
 
     Returns
     -------
-    data : :class:`~sklearn.utils.Bunch` or tuple
+    :class:`~sklearn.utils.Bunch` or tuple
         The Bunch has the attributes
 
         data : ndarray of shape (4601, 57), float64, or DataFrame
@@ -124,7 +124,7 @@ def load_mnist17(
 
     Returns
     -------
-    data : :class:`~sklearn.utils.Bunch` or tuple
+    :class:`~sklearn.utils.Bunch` or tuple
         The Bunch has the attributes
 
         data : ndarray of shape (1500, 784), float64

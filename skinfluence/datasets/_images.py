@@ -24,13 +24,13 @@ def fetch_mnist(*, dtype: npt.DTypeLike = np.float64, download_if_missing: bool 
     Parameters
     ----------
     dtype : dtype, default=numpy.float64
-        float64 (the training images take 376 MB) or float32 (188 MB).
+        Of the grey levels: float64 (the training images take 376 MB) or float32 (188 MB).
     download_if_missing : bool, default=True
         Whether to use OpenML where the folder does not have the file.
 
     Returns
     -------
-    data : :class:`~sklearn.utils.Bunch`
+    :class:`~sklearn.utils.Bunch`
         Dictionary-like object with the attributes
 
         data : ndarray of shape (60000, 784), `dtype`
@@ -107,11 +107,11 @@ def fetch_dogfish(
         What describes a photograph: 1,280 averaged features of a frozen network, all >= 0, or
         64 x 64 x 3 colour levels from 0 to 1. The rows are in the same order.
     dtype : dtype, default=numpy.float64
-        float64 or float32.
+        Of the features or pixels: float64 or float32.
 
     Returns
     -------
-    data : :class:`~sklearn.utils.Bunch`
+    :class:`~sklearn.utils.Bunch`
         Dictionary-like object with the attributes
 
         data : ndarray of shape (1800, 1280) or (1800, 12288), `dtype`

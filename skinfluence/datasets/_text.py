@@ -26,7 +26,7 @@ def fetch_enron1() -> Bunch:
 
     Returns
     -------
-    data : :class:`~sklearn.utils.Bunch`
+    :class:`~sklearn.utils.Bunch`
         Dictionary-like object with the attributes
 
         data : CSR matrix of shape (4137, 3362), float64
@@ -96,7 +96,7 @@ def fetch_newsgroups20(*, download_if_missing: bool = True) -> Bunch:
 
     Returns
     -------
-    data : :class:`~sklearn.utils.Bunch`
+    :class:`~sklearn.utils.Bunch`
         Dictionary-like object with the attributes
 
         data : CSR matrix of shape (11314, n_features), float64

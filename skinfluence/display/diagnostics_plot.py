@@ -29,11 +29,12 @@ class DiagnosticsDisplay(FromEstimator):
     effective_dof : float
         The sum of leverages.
     residual_dof : float or None
-        n minus that, where the residual variance is estimated; None where it is 1, as for
+        Rows minus that, where the residual variance is estimated; None where it is 1, as for
         log-losses.
     named_rows : ndarray of int
         Positions of the rows that are named, the largest Cook's distance first.
     names : list of str
+        What they are called.
 
     Attributes
     ----------
@@ -138,6 +139,7 @@ class DiagnosticsDisplay(FromEstimator):
         Parameters
         ----------
         distance : float
+            The Cook's distance, 0.5 or 1 as a rule.
         residual : ndarray
             Studentized.
 
@@ -169,6 +171,7 @@ class DiagnosticsDisplay(FromEstimator):
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Where to draw; axes of a new figure by default.
         **kwargs
             Of the points, for ``Axes.scatter``.
 

@@ -29,11 +29,13 @@ class FeatureInfluenceDisplay(FromEstimator):
     Parameters
     ----------
     gradients : ndarray of shape (rows, n_features)
-        n / s_i times the derivative of the mean test loss with respect to each feature of row i,
+        Derivative of the mean test loss with respect to each feature of row i, times n / s_i,
         strongest row first; NaN where there is none. Times the feature's standard deviation with
         ``per="deviation"``.
     row_names : list of str
+        What the rows are called; of a classifier's rows with their label.
     feature_names : list of str
+        Of all features, in the order of the columns.
     strongest_features : ndarray of int
         Those that are drawn, strongest first.
     images : ndarray of shape (rows, height, width) or None
@@ -88,9 +90,11 @@ class FeatureInfluenceDisplay(FromEstimator):
         ----------
         explainer : InfluenceExplainer
             Fitted, on rows in memory.
-        X_test, y_test, space
-            As in ``explainer.perturbation_gradient``; the loss is the mean over the test rows.
-        indices : array-like of int or boolean mask, optional
+        X_test : array-like of shape (n_test, n_features)
+            Rows over which the loss is averaged.
+        y_test : array-like of shape (n_test,), optional
+            None stands for the model's own predicted label.
+        indices : array-like of int or bool, optional
             The training rows to choose from; all by default.
         most_rows : int, optional
             How many rows to draw; 10 by default, and 5 of images.
@@ -98,6 +102,8 @@ class FeatureInfluenceDisplay(FromEstimator):
             How many features to draw.
         image_shape : tuple of int, optional
             For rows that are grey images, such as (28, 28).
+        space : {"raw", "model"}, default="raw"
+            As in ``explainer.perturbation_gradient``.
         per : {"unit", "deviation"}, optional
             What a feature moves by: its own unit, the default for images, or its standard deviation
             over the training rows, by which features of different units can be compared.
@@ -153,6 +159,7 @@ class FeatureInfluenceDisplay(FromEstimator):
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Where to draw; axes of a new figure by default.
         **kwargs
             Of the gradients, for ``Axes.imshow``.
 

@@ -20,9 +20,12 @@ class InfluenceImagesDisplay(FromEstimator):
 
     Parameters
     ----------
-    test_image : ndarray
+    test_image : ndarray of shape (height, width)
+        Grey levels of the image that is explained.
     test_title : str
+        Which test row it is, and the label that was explained.
     helpful, harmful : list of (image, caption)
+        Training images, strongest first; a caption is the row, its label and its effect.
     caption : str
         What the numbers under the images are.
     """
@@ -58,6 +61,7 @@ class InfluenceImagesDisplay(FromEstimator):
         test_row : int, default=0
             Position of the one to draw.
         image_shape : tuple of int, default=(28, 28)
+            Height and width; a row is an image, line after line.
         most : int, default=5
             Images of either sort.
         **options
@@ -82,7 +86,23 @@ class InfluenceImagesDisplay(FromEstimator):
         *,
         most: int = 5,
     ) -> InfluenceImagesDisplay:
-        """Display of one test row of an explanation, at most ``most`` images of either sort."""
+        """Display of one test row of an explanation.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            Of rows that are images.
+        test_row : int, default=0
+            Position of the one to draw.
+        image_shape : tuple of int, default=(28, 28)
+            Height and width.
+        most : int, default=5
+            Images of either sort, of those that the explanation has.
+
+        Returns
+        -------
+        InfluenceImagesDisplay
+        """
         targets = np.asarray(explanation.training_y)
 
         def captioned(indices: Array, effects: Array) -> list[tuple[Array, str]]:
@@ -108,6 +128,7 @@ class InfluenceImagesDisplay(FromEstimator):
         Parameters
         ----------
         figure : matplotlib Figure, optional
+            Where to draw; a new one by default.
 
         Returns
         -------

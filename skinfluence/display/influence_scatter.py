@@ -25,9 +25,13 @@ class InfluenceScatterDisplay(FromEstimator):
     distances : ndarray of shape (n,)
         Euclidean, between the rows as the model sees them: after the steps before it.
     effects : ndarray of shape (n,)
+        Of each training row on the test row, in the sign and unit of the kind.
     same_label : ndarray of bool of shape (n,), or None
         Whether the row has the label that was explained; None for regressors.
-    title, effect_label : str
+    title : str
+        Which test row it is, and the label that was explained.
+    effect_label : str
+        What effects are, and what they are measured in.
 
     Attributes
     ----------
@@ -72,10 +76,16 @@ class InfluenceScatterDisplay(FromEstimator):
         ----------
         explainer : InfluenceExplainer
             Fitted, on rows in memory.
-        X_test, y_test, target, kind
-            As in ``explainer.influence``.
+        X_test : array-like of shape (n_test, n_features)
+            Rows of which one is drawn.
+        y_test : array-like of shape (n_test,), optional
+            Their labels or targets; None stands for the model's own predicted label.
         test_row : int, default=0
             Position of the one to draw.
+        target : {"loss", "prediction"}, default="loss"
+            As in ``explainer.influence``.
+        kind : {"upweight", "removal", "refit"}, default="upweight"
+            As in ``explainer.influence``.
 
         Returns
         -------
@@ -118,6 +128,7 @@ class InfluenceScatterDisplay(FromEstimator):
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Where to draw; axes of a new figure by default.
         **kwargs
             Of the points, for ``Axes.scatter``.
 

@@ -32,9 +32,8 @@ class FromEstimator:
         X, y : array-like
             Training rows, of a fitted estimator those that it was fitted to.
         *asked, **options
-            As in ``from_explainer``.
-        sample_weight : array-like of shape (n,), optional
-            By name: the weights of the rows.
+            As in ``from_explainer``; among the options also ``sample_weight`` (n,), the weights of
+            the training rows.
 
         Returns
         -------

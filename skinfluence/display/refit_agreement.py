@@ -20,7 +20,13 @@ class RefitAgreementDisplay(FromEstimator):
     Parameters
     ----------
     predicted, actual : ndarray of shape (pairs,)
-    title, what, unit : str
+        Changes of the target, of all pairs of a row left out and a test row.
+    title : str
+        The kind, the number of refits, and how well they agree.
+    what : str
+        What has changed.
+    unit : str
+        What changes are measured in.
     """
 
     predicted: Array
@@ -55,7 +61,17 @@ class RefitAgreementDisplay(FromEstimator):
 
     @classmethod
     def from_verification(cls, verification: Verification) -> RefitAgreementDisplay:
-        """Display of all pairs with both numbers."""
+        """Display of all pairs with both numbers.
+
+        Parameters
+        ----------
+        verification : Verification
+            As ``explainer.verify`` returns it.
+
+        Returns
+        -------
+        RefitAgreementDisplay
+        """
         finite = verification.finite
         title = (
             f"kind={verification.kind!r} against {verification.n_refits} refits\n"
@@ -70,6 +86,7 @@ class RefitAgreementDisplay(FromEstimator):
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Where to draw; axes of a new figure by default.
 
         Returns
         -------

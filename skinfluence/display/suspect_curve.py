@@ -141,6 +141,7 @@ class SuspectCurveDisplay(FromEstimator):
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Where to draw; axes of a new figure by default.
         **kwargs
             Of the curves, for ``Axes.plot``.
 

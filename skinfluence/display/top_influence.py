@@ -22,8 +22,13 @@ class TopInfluenceDisplay(FromEstimator):
     names : list of str
         Row names, most helpful first, most harmful last.
     effects : ndarray of shape (rows,)
+        Of each row on the test row, in the sign and unit of the kind.
     helpful : ndarray of bool of shape (rows,)
-    title, unit : str
+        Whether it is one of the helpful rows.
+    title : str
+        Which test row it is, and the label that was explained.
+    unit : str
+        What effects are, and what they are measured in.
     """
 
     names: list[str]
@@ -69,7 +74,19 @@ class TopInfluenceDisplay(FromEstimator):
 
     @classmethod
     def from_explanation(cls, explanation: Explanation, test_row: int = 0) -> TopInfluenceDisplay:
-        """Display of one test row of an explanation."""
+        """Display of one test row of an explanation.
+
+        Parameters
+        ----------
+        explanation : Explanation
+            As ``explainer.explain`` returns it.
+        test_row : int, default=0
+            Position of the one to draw.
+
+        Returns
+        -------
+        TopInfluenceDisplay
+        """
         indices = np.concatenate(
             [explanation.helpful_indices[test_row], explanation.harmful_indices[test_row][::-1]]
         )
@@ -94,6 +111,7 @@ class TopInfluenceDisplay(FromEstimator):
         Parameters
         ----------
         ax : matplotlib Axes, optional
+            Where to draw; axes of a new figure by default.
 
         Returns
         -------

@@ -50,6 +50,7 @@ class accuracy(Stepped):
         of m/t for more than two classes) and t so many standard deviations of the decision
         values.
     sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     temperature: float = 0.02
@@ -89,6 +90,7 @@ class brier_score(Functional):
     Parameters
     ----------
     sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     sample_weight: Any = field(default=None, repr=False)
@@ -126,6 +128,7 @@ class r2(Functional):
     Parameters
     ----------
     sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     sample_weight: Any = field(default=None, repr=False)
@@ -169,10 +172,12 @@ class calibration_error(Stepped):
     Parameters
     ----------
     n_bins : int, default=10
+        How many bins of equal width there are between 0 and 1.
     temperature : float, default=0.05
         Its slope is that of rows shared out between bins, by σ((p − edge)/t), with t so many
         widths of a bin.
     sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     n_bins: int = 10

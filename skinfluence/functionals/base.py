@@ -35,6 +35,7 @@ class Slope:
     of : {"shown", "scores", "probabilities", "losses"}
         Which of the readings.
     values : ndarray of shape (rows, C)
+        The derivatives, in the shape of that reading.
     """
 
     of: What
@@ -69,18 +70,64 @@ class Functional(ABC):
 
     @abstractmethod
     def value(self, readings: Readings) -> Array:
-        """The metric itself, (m,)."""
+        """The metric itself.
+
+        Parameters
+        ----------
+        readings : Readings
+            Answers of the model, at m sets of parameters.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            In the unit of the metric.
+        """
 
     @abstractmethod
     def slope(self, readings: Readings) -> Slope:
-        """Derivatives at the first set of parameters, of the smoothed metric if there is one."""
+        """The derivatives at the first set of parameters, of the smoothed metric if there is one.
+
+        Parameters
+        ----------
+        readings : Readings
+            Answers of the model; the first set of parameters counts.
+
+        Returns
+        -------
+        Slope
+            By which of the readings, and how much.
+        """
 
     def width(self, readings: Readings) -> Any:
-        """Of the sigmoid that stands for a step, in units of what it is a step of."""
+        """How wide the sigmoid is that stands for a step, in units of what it is a step of.
+
+        Parameters
+        ----------
+        readings : Readings
+            Answers of the model; the first set of parameters counts.
+
+        Returns
+        -------
+        float or array
+            0 where there is no step.
+        """
         return 0.0
 
     def smooth_value(self, readings: Readings, width: Any) -> Array:
-        """What ``slope`` is the derivative of, with the width held, (m,)."""
+        """What ``slope`` is the derivative of, with the width held.
+
+        Parameters
+        ----------
+        readings : Readings
+            Answers of the model, at m sets of parameters.
+        width : float or array
+            As ``width`` returns it.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            The metric itself where there is no step.
+        """
         return self.value(readings)
 
     def widened(self) -> list[Functional]:
@@ -96,13 +143,16 @@ class Functional(ABC):
             As ``decision_function`` or, of a regressor, ``predict`` gives them. Where
             probabilities are asked for, they are taken for log-odds (of a softmax if C > 1).
         y : array-like of shape (n,) or (n, C)
+            Labels or targets of the rows.
         classes : array-like, optional
             Labels in the order of the columns; the sorted labels of y by default.
 
         Returns
         -------
         value : float
+            The metric itself.
         gradient : ndarray of the shape of decision_values
+            Of the smoothed metric, where that is a step function.
         """
         readings = DecisionReadings(decision_values, y, classes, name=self.name)
         value = float(self.value(readings)[0])

@@ -144,6 +144,7 @@ class demographic_parity(_Gap):
         Its slope is that of shares σ(z/t) (softmax of z/t for more than two classes), with t so
         many standard deviations of the decision values.
     sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     needs_y = False
@@ -160,8 +161,14 @@ class equal_opportunity(_Gap):
 
     Parameters
     ----------
-    sensitive, positive, temperature, sample_weight
+    sensitive : array-like of shape (n,)
+        Group of each row that it is evaluated on, one of two labels; in sorted order.
+    positive : label, optional
+        The positive class: the second of two by default.
+    temperature : float, default=0.02
         As in ``demographic_parity``.
+    sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     def _parts(self, readings: Readings, code: int) -> dict[str, Array]:
@@ -176,8 +183,14 @@ class equalized_odds(_Gap):
 
     Parameters
     ----------
-    sensitive, positive, temperature, sample_weight
-        As in ``demographic_parity``. Its slope is that of the gap that is larger.
+    sensitive : array-like of shape (n,)
+        Group of each row that it is evaluated on, one of two labels; in sorted order.
+    positive : label, optional
+        The positive class: the second of two by default.
+    temperature : float, default=0.02
+        As in ``demographic_parity``. The slope is that of the gap that is larger.
+    sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     def _parts(self, readings: Readings, code: int) -> dict[str, Array]:

@@ -28,6 +28,7 @@ class _Ranking(Stepped):
     temperature : float, default=0.02
         t, in standard deviations of the scores.
     sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     temperature: float = 0.02
@@ -114,6 +115,7 @@ class roc_auc(_Ranking):
         Its slope is that of the share of pairs of a positive and a negative row in order,
         Σ w_i w_j σ((z_i − z_j)/t), with t so many standard deviations of the decision values.
     sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     def _of_classes(self, readings: Readings) -> tuple[What, Array]:
@@ -155,6 +157,7 @@ class average_precision(_Ranking):
         with σ((z_j − z_i)/t) for whether row j comes before, and t so many standard deviations of
         the decision values.
     sample_weight : array-like of shape (n,), optional
+        Weights of the rows that it is evaluated on; 1 by default.
     """
 
     def _of_classes(self, readings: Readings) -> tuple[What, Array]:

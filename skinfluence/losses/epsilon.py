@@ -23,9 +23,9 @@ class SmoothEpsilonInsensitive(Loss):
     Parameters
     ----------
     epsilon : float
-        ε ≥ 0, in units of y.
+        Half the width ε ≥ 0 of what costs nothing, in units of y.
     temperature : float
-        t, in units of y.
+        Temperature t, in units of y.
     """
 
     epsilon: float
@@ -90,7 +90,7 @@ class SquaredEpsilonInsensitive(Loss):
     Parameters
     ----------
     epsilon : float
-        ε ≥ 0, in units of y.
+        Half the width ε ≥ 0 of what costs nothing, in units of y.
     """
 
     epsilon: float

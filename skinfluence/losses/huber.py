@@ -48,7 +48,7 @@ class Huber(Loss):
     Parameters
     ----------
     epsilon : float
-        ε ≥ 0, in units of y.
+        Where the bend is, ε ≥ 0, in units of y.
     """
 
     epsilon: float

@@ -20,15 +20,45 @@ class MarginLoss(Loss):
 
     @abstractmethod
     def margin_value(self, margin: Array) -> Array:
-        """g(m)."""
+        """g(m).
+
+        Parameters
+        ----------
+        margin : ndarray
+            Margins m = y z.
+
+        Returns
+        -------
+        ndarray of the shape of margin
+        """
 
     @abstractmethod
     def margin_slope(self, margin: Array) -> Array:
-        """g'(m), never positive."""
+        """g'(m), never positive.
+
+        Parameters
+        ----------
+        margin : ndarray
+            Margins m = y z.
+
+        Returns
+        -------
+        ndarray of the shape of margin
+        """
 
     @abstractmethod
     def margin_curvature(self, margin: Array) -> Array:
-        """g''(m), never negative."""
+        """g''(m), never negative.
+
+        Parameters
+        ----------
+        margin : ndarray
+            Margins m = y z.
+
+        Returns
+        -------
+        ndarray of the shape of margin
+        """
 
     def value(self, y: Array, decision_values: Array) -> Array:
         """(n,)."""
@@ -154,7 +184,7 @@ class SmoothHinge(MarginLoss):
     Parameters
     ----------
     temperature : float
-        t, in units of the margin.
+        Temperature t, in units of the margin.
     smoothed : bool
         Whether it stands in for the hinge; else the estimator minimises it as it is.
     """

@@ -20,7 +20,7 @@ class ScaledHuber(Loss):
     Parameters
     ----------
     epsilon : float
-        ε, in units of σ.
+        Where the bend is, ε, in units of σ.
     """
 
     epsilon: float

@@ -38,7 +38,7 @@ class TweedieLoss(Loss):
     Parameters
     ----------
     power : float
-        p: 1 is Poisson, 2 gamma, 3 inverse Gaussian, 0 the normal distribution.
+        The power p: 1 is Poisson, 2 gamma, 3 inverse Gaussian, 0 the normal distribution.
     """
 
     power: float
@@ -82,6 +82,11 @@ class IdentityTweedieLoss(TweedieLoss):
     """ℓ = Σ_k ½ d_p(y_k, z_k), infinite for z ≤ 0: the identity link, of any power but 0.
 
     Of power 0 it is ``HalfSquaredError``.
+
+    Parameters
+    ----------
+    power : float
+        The power p, not 0.
     """
 
     dispersion = None

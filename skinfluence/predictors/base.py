@@ -124,7 +124,16 @@ class LinearMap(ABC):
 
     @abstractmethod
     def jvp(self, directions: Any) -> Array:
-        """(p, m) → (n, K, m)."""
+        """Change of decision values along directions of the parameters.
+
+        Parameters
+        ----------
+        directions : ndarray of shape (p, m)
+
+        Returns
+        -------
+        ndarray of shape (n, K, m)
+        """
 
     def values(self, parameters: Any) -> Array:
         """Decision values (n, K, m) at parameters (p, m)."""
@@ -136,7 +145,16 @@ class LinearMap(ABC):
 
     @abstractmethod
     def vjp(self, cotangents: Array) -> Array:
-        """(n, K, m) → (p, m): the gradients Σ_i φ_i ⊗ c_i."""
+        """The gradients Σ_i φ_i ⊗ c_i, summed over the rows.
+
+        Parameters
+        ----------
+        cotangents : ndarray of shape (n, K, m)
+
+        Returns
+        -------
+        ndarray of shape (p, m)
+        """
 
     @abstractmethod
     def columns(self, cotangents: Array) -> Array:

@@ -23,6 +23,15 @@ BY_NAME: dict[str, type[Solver]] = {
 def as_solver(solver: Any) -> Solver:
     """A solver from its name or from its settings object.
 
+    Parameters
+    ----------
+    solver : str or Solver
+        As ``InfluenceExplainer`` takes it.
+
+    Returns
+    -------
+    Solver
+
     Raises
     ------
     ValueError, TypeError

@@ -32,7 +32,15 @@ def fits(size: int, n_blocks: int = 1) -> bool:
 
 @dataclass(frozen=True)
 class Choice:
-    """What ``Auto`` picks and why."""
+    """What ``Auto`` picks and why.
+
+    Attributes
+    ----------
+    solver : Solver
+        The one picked.
+    reason : str
+        Which line of the table decided, and by which numbers.
+    """
 
     solver: Solver
     reason: str
@@ -59,6 +67,15 @@ class Auto(Solver):
     and factorising. It is decided anew at every request, and once the factor exists it answers
     everything.
 
+    Parameters
+    ----------
+    dense : Cholesky, optional
+        Taken where factors are small; with settings of its own or the usual ones.
+    dual : Dual, optional
+        Taken where a system over the rows is smaller than that over the parameters.
+    iterative : CG, optional
+        Taken where factors don't fit, or cost more than answering few right-hand sides.
+
     Examples
     --------
     >>> import numpy as np
@@ -81,7 +98,9 @@ class Auto(Solver):
         Parameters
         ----------
         operator : HessianOperator
+            Whose inverse is wanted.
         n_right_hand_sides : int
+            How many columns it will be applied to.
 
         Returns
         -------

@@ -1,8 +1,7 @@
 """What a solver and its result look like.
 
-A solver is a small frozen dataclass of settings with one method, ``factor``, which does once
-what doesn't need the right-hand sides and returns an ``InverseHessian``. It sees the operator
-alone: no loss, no estimator.
+A solver is a small frozen dataclass of settings; ``factor`` does once what doesn't need right-hand
+sides, and returns an ``InverseHessian``. It sees the operator alone: no loss, no estimator.
 """
 
 from __future__ import annotations
@@ -56,16 +55,17 @@ class Solver(ABC):
 
     @abstractmethod
     def factor(self, operator: HessianOperator, context: SolverContext) -> InverseHessian:
-        """Do what doesn't need right-hand sides."""
+        """Do what doesn't need right-hand sides.
+
+        Parameters
+        ----------
+        operator : HessianOperator
+        context : SolverContext
+        """
 
 
 def require_memory(size: int, n_matrices: int, solver: str, instead: str) -> None:
-    """Refuse factors that ``max_memory`` has no room for.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse factors that ``max_memory`` has no room for."""
     # Forming, inverting and answering take one more for a while.
     needed, allowed = 8 * size**2 * (n_matrices + 1), resources().max_memory
     if needed > allowed:
@@ -77,12 +77,7 @@ def require_memory(size: int, n_matrices: int, solver: str, instead: str) -> Non
 
 
 def require_features(operator: HessianOperator, solver: str) -> None:
-    """Refuse implicit features.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse implicit features."""
     if operator.implicit:
         raise ValueError(
             f"InfluenceExplainer got solver='{solver}' for a kernel machine, whose features are "
@@ -93,6 +88,11 @@ def require_features(operator: HessianOperator, solver: str) -> None:
 
 class InverseHessian(ABC):
     """(∇²J)⁻¹, ready to be applied.
+
+    Parameters
+    ----------
+    operator : HessianOperator
+        What is inverted.
 
     Attributes
     ----------
@@ -121,10 +121,25 @@ class InverseHessian(ABC):
 
     @abstractmethod
     def solve(self, right_hand_sides: Array) -> Array:
-        """(∇²J)⁻¹ B for B of shape (p, m)."""
+        """(∇²J)⁻¹ B, of the shape of B.
+
+        Parameters
+        ----------
+        right_hand_sides : ndarray of shape (p, m)
+            B.
+        """
 
     def solve_many(self, right_hand_sides: Array) -> Array:
-        """The same for the gradients of many training rows, block after block."""
+        """The same for the gradients of many training rows, block after block.
+
+        Parameters
+        ----------
+        right_hand_sides : ndarray of shape (p, m)
+
+        Returns
+        -------
+        ndarray of shape (p, m)
+        """
         return self.solve(right_hand_sides)
 
     def directions(self, linear_map: LinearMap, cotangents: Array, *, mean: bool = False) -> Any:
@@ -135,7 +150,7 @@ class InverseHessian(ABC):
         linear_map : LinearMap
             Of the rows.
         cotangents : ndarray of shape (rows, K)
-        mean : bool
+        mean : bool, default=False
 
         Returns
         -------
@@ -151,24 +166,65 @@ class InverseHessian(ABC):
         return self.solve(total)
 
     def expect(self, n_right_hand_sides: int) -> None:
-        """Do now what pays for so many right-hand sides to come, before jobs share the result."""
+        """Do now what pays for so many right-hand sides to come, before jobs share the result.
+
+        Parameters
+        ----------
+        n_right_hand_sides : int
+        """
         return
 
     def estimate(self, right_hand_sides: Array) -> Array:
-        """(∇²J)⁻¹ B to about one digit, for diagnostics: as cheap as the solver can."""
+        """(∇²J)⁻¹ B to about one digit, for diagnostics: as cheap as the solver can.
+
+        Parameters
+        ----------
+        right_hand_sides : ndarray of shape (p, m)
+
+        Returns
+        -------
+        ndarray of shape (p, m)
+        """
         return self.solve(right_hand_sides)
 
     def precondition(self, right_hand_sides: Array) -> Array:
-        """A linear and symmetric approximation of ``solve``, for iterations on a nearby Hessian."""
+        """A linear and symmetric approximation of ``solve``, for iterations on a nearby Hessian.
+
+        Parameters
+        ----------
+        right_hand_sides : ndarray of shape (p, m)
+
+        Returns
+        -------
+        ndarray of shape (p, m)
+        """
         return self.solve(right_hand_sides)
 
     def iterative_operations(self, n_right_hand_sides: int) -> float:
-        """Floating-point operations of so many solves by iteration; 0 with a factor at hand."""
+        """Floating-point operations of so many solves by iteration; 0 with a factor at hand.
+
+        Parameters
+        ----------
+        n_right_hand_sides : int
+
+        Returns
+        -------
+        float
+        """
         iterations = TYPICAL_ITERATIONS * n_right_hand_sides
         return iterations * self.operator.product_operations()
 
     def leverage(self, linear_map: LinearMap) -> Array:
-        """M_i = U_iᵀ (∇²J)⁻¹ U_i with U_i = φ_i ⊗ I_K, (n, K, K)."""
+        """M_i = U_iᵀ (∇²J)⁻¹ U_i with U_i = φ_i ⊗ I_K.
+
+        Parameters
+        ----------
+        linear_map : LinearMap
+
+        Returns
+        -------
+        ndarray of shape (n, K, K)
+        """
         k = self.operator.n_outputs
         result = np.empty((linear_map.n_rows, k, k))
         bytes_per_row = 8 * 4 * k * self.operator.n_parameters
@@ -181,11 +237,30 @@ class InverseHessian(ABC):
         return result
 
     def left(self, linear_map: LinearMap, curvature: Array, leverage: Array) -> Array:
-        """I − C_i M_i, what is left without each row, for C_i as in ∇²J: (n, K, K)."""
+        """I − C_i M_i, what is left without each row, for C_i as in ∇²J.
+
+        Parameters
+        ----------
+        linear_map : LinearMap
+        curvature, leverage : ndarray of shape (n, K, K)
+
+        Returns
+        -------
+        ndarray of shape (n, K, K)
+        """
         return np.eye(self.operator.n_outputs) - curvature @ leverage
 
     def leaves_enough(self, left: Array) -> Array:
-        """Whether matrices I − C M (…, size, size) leave the model determined, (…)."""
+        """Whether matrices I − C M leave the model determined.
+
+        Parameters
+        ----------
+        left : ndarray of shape (..., K, K)
+
+        Returns
+        -------
+        ndarray of bool of shape (...)
+        """
         if left.shape[-1] == 1:
             smallest = left[..., 0, 0] if self.operator.bends_back else np.abs(left[..., 0, 0])
         elif self.operator.bends_back:
@@ -196,7 +271,17 @@ class InverseHessian(ABC):
         return np.asarray(smallest >= self.least_left)
 
     def self_products(self, linear_map: LinearMap, residuals: Array) -> Array:
-        """g_iᵀ (∇²J)⁻¹ g_i with g_i = φ_i ⊗ r_i, (n,)."""
+        """g_iᵀ (∇²J)⁻¹ g_i with g_i = φ_i ⊗ r_i.
+
+        Parameters
+        ----------
+        linear_map : LinearMap
+        residuals : ndarray of shape (n, K)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
         result = np.empty(linear_map.n_rows)
         bytes_per_row = 8 * 4 * self.operator.n_parameters
         for rows in leverage_blocks(linear_map.n_rows, bytes_per_row, SELF_INFLUENCE):
@@ -205,5 +290,10 @@ class InverseHessian(ABC):
         return result
 
     def describe(self) -> str:
-        """What was chosen and found, for the report."""
+        """What was chosen and found, for the report.
+
+        Returns
+        -------
+        str
+        """
         return ""

@@ -18,11 +18,13 @@ def pull_back(transformers: list[Any], X: Any, rows: Array, cotangents: Array) -
     Parameters
     ----------
     transformers : list of fitted transformers
+        The steps before the model, first to last.
     X : array-like, CSR matrix, DataFrame, or list or Series of texts, of n rows
         Input of the first step.
     rows : ndarray of int
         Positions in X.
     cotangents : ndarray of shape (m, len(rows), d_out)
+        On the model's inputs.
 
     Returns
     -------
@@ -82,11 +84,12 @@ def through(step: Any, X: Any, cotangents: Array) -> Array:
 
 
 def feature_names_after(transformers: Sequence[Any], names: Any, n_features_out: int) -> Array:
-    """Names of the columns that steps hand to the model.
+    """The names of the columns that steps hand to the model.
 
     Parameters
     ----------
     transformers : list of fitted transformers
+        The steps before the model, first to last.
     names : array-like of str, optional
         Of the first step's input.
     n_features_out : int
@@ -95,7 +98,7 @@ def feature_names_after(transformers: Sequence[Any], names: Any, n_features_out:
     Returns
     -------
     ndarray of str objects, of shape (n_features_out,)
-        x0, x1, … where a step has no ``get_feature_names_out``.
+        Or x0, x1, … where a step has no ``get_feature_names_out``.
 
     Examples
     --------

@@ -20,9 +20,11 @@ def step_vjp(step: Any, X: Any, cotangents: Array) -> Array:
     Parameters
     ----------
     step : fitted transformer
+        By its class the registered function is chosen.
     X : array-like of shape (rows, d_in)
         What the step's ``transform`` takes; texts have d_in = 1.
     cotangents : ndarray of shape (m, rows, d_out)
+        On what ``transform`` returns.
 
     Returns
     -------
@@ -59,6 +61,7 @@ def linear_map(step: Any) -> Any:
     Parameters
     ----------
     step : fitted transformer
+        By its class the registered function is chosen.
 
     Returns
     -------
