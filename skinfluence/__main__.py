@@ -1,4 +1,4 @@
-"""``python -m skinfluence``: suspects and explanations for a CSV file."""
+"""``python -m skinfluence``: suspects, explanations and a report for a CSV file."""
 
 from .command_line import main
 

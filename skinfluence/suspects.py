@@ -14,7 +14,7 @@ from .dask_graphs import is_dask
 from .held_out import HeldOutAnswers
 from .held_out_predictions import require_finite
 from .inputs import WHO, choose
-from .label_noise import transition_matrix, true_label_probabilities
+from .label_noise import pooled_probabilities, transition_matrix, true_label_probabilities
 from .resources import within_resources
 from .retraining import fit_parameters, same_hyperparameters
 from .row_influence import InfluenceAnswers
@@ -47,7 +47,8 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
               of a model that has not seen the row and how often labels of each class are
               taken for another (Northcutt et al. 2021). Three times the estimator is fitted again
               with each row weighted by the probability that its label is right, and asked
-              for leave-one-out probabilities. Of classifiers with probabilities.
+              for leave-one-out probabilities; log-odds are averaged with those of the model as it
+              is fitted. Of classifiers with probabilities.
             - "loo_loss": the row's loss by the model without it (one Newton step).
             - "loss": the row's loss by the model as it is fitted.
             - "self_influence": how much the row's weight lowers its own loss (−1 times
@@ -206,7 +207,8 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
         """P(true class | x, given label), (n, K), by a model that is fitted to likely labels."""
         codes = self._codes(given)
         rows = np.arange(len(codes))
-        probabilities = self._unseen_probabilities()
+        probabilities = np.asarray(self.loo_predict_proba(), dtype=np.float64)
+        require_finite(probabilities, "probability")
         model = same_hyperparameters(self.estimator_)
         for _ in range(ROUNDS):
             transition = transition_matrix(probabilities, codes)
@@ -216,12 +218,11 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
                 weights = weights * self._sample_weight
             refitted = clone(self).set_params(estimator=model, prefit=False)
             refitted.fit(self._training_X, self._training_y, sample_weight=weights)
-            probabilities = refitted._unseen_probabilities()
+            unseen = np.asarray(refitted.loo_predict_proba(), dtype=np.float64)
+            # A row may be what alone determines a network with these weights.
+            probabilities = np.where(np.isfinite(unseen), unseen, probabilities)
         transition = transition_matrix(probabilities, codes)
-        return true_label_probabilities(probabilities, codes, transition)
-
-    def _unseen_probabilities(self) -> Array:
-        """Of each row by the model without it, (n, K), float64."""
-        probabilities = np.asarray(self.loo_predict_proba(), dtype=np.float64)
-        require_finite(probabilities, "probability")
-        return probabilities
+        doubting = true_label_probabilities(probabilities, codes, transition)
+        # Alone it errs where the model is weak, or bent; that fitted to all labels errs elsewhere.
+        fitted = np.asarray(self.estimator_.predict_proba(self._training_X), dtype=np.float64)
+        return pooled_probabilities(doubting, fitted)

@@ -5,7 +5,7 @@ import inspect
 import displaying
 import numpy as np
 import pytest
-from displaying import check_drawn
+from displaying import check_drawn, words
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -158,3 +158,20 @@ def test_agreement_with_refits(cancer):
     result = explainer.verify(X[:2], y[:2], n_rows=3)
     np.testing.assert_allclose(display.actual, result.actual.ravel(), atol=1e-10)
     assert display.plot().ax_.collections
+
+
+def test_dollars_in_names_are_no_formulas():
+    X = pytest.importorskip("pandas").DataFrame(FEW, columns=["price in $", "$\\bad{ & co$"])
+    X.index = ["a $", "$\\frac{$", "c"]
+    labels = np.array(["$\\sqrt{$", "1 $", "1 $"])
+    explainer = InfluenceExplainer(LogisticRegression()).fit(X, labels)
+    for display, asked, options in (
+        (TopInfluenceDisplay, (X[:1], labels[:1]), {"k": 1}),
+        (InfluenceScatterDisplay, (X[:1], labels[:1]), {}),
+        (FeatureInfluenceDisplay, (X[:1], labels[:1]), {}),
+        (LabelFlipMatrixDisplay, (X[:1], labels[:1]), {}),
+        (DiagnosticsDisplay, (), {}),
+    ):
+        drawn = display.from_explainer(explainer, *asked, **options).plot()
+        drawn.figure_.canvas.draw()  # a formula that can't be read would be an error
+        assert "$" in words(drawn.ax_), display

@@ -6,6 +6,7 @@ import pytest
 from displaying import check_drawn, words
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -208,6 +209,16 @@ def test_columns_without_a_derivative_are_left_out(cancer):
         pytest.raises(ValueError, match=r"training rows without any derivative.*space='model'"),
     ):
         FeatureInfluenceDisplay.from_explainer(explainer, frame[["town"]][:1], y[:1])
+
+
+def test_texts_have_columns_in_the_model_alone():
+    texts = ["good film", "bad film", "good book", "bad book", "fine film", "poor film"] * 3
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    explainer = InfluenceExplainer(model).fit(texts, [1, 0, 1, 0, 1, 0] * 3)
+    with pytest.raises(TypeError, match=r"got rows that are no columns of numbers, such as texts"):
+        FeatureInfluenceDisplay.from_explainer(explainer, texts[:2], [1, 0])
+    display = FeatureInfluenceDisplay.from_explainer(explainer, texts[:2], [1, 0], space="model")
+    assert set(display.feature_names) <= {"bad", "book", "film", "fine", "good", "poor"}
 
 
 @pytest.mark.parametrize("most_rows", [1, None])

@@ -7,7 +7,7 @@ from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -93,12 +93,15 @@ def _from_where_it_is(estimator: Any, rows: Any = None) -> Any:
     With "lbfgs" to the optimum. After "sgd" or "adam", which may have ended far from any, as many
     steps of gradient descent as ``max_iter`` says, with or without a row: from there an optimizer
     of second order would go to whatever optimum, another one after the slightest change.
+    Without rows that are known, no step is known to be small enough: it is then trained anew.
 
     Raises
     ------
     TypeError
         With early stopping, which would hold other rows out.
     """
+    if rows is None:
+        return clone(estimator)
     if holds_out(estimator):
         who = "MLPClassifier" if is_classifier(estimator) else "MLPRegressor"
         raise TypeError(
@@ -112,10 +115,8 @@ def _from_where_it_is(estimator: Any, rows: Any = None) -> Any:
     if estimator.solver == "lbfgs":
         # A tol that ended the fit would end the next before it begins.
         return going_on.set_params(tol=min(float(estimator.tol), SMALLEST_TOL))
-    strength = estimator.alpha
-    if rows is not None:
-        strength, _ = penalty_strength(estimator, rows.shape[0])
-        going_on._rates = _stable_rates(estimator, rows, strength)
+    strength, _ = penalty_strength(estimator, rows.shape[0])
+    going_on._rates = _stable_rates(estimator, rows, strength)
     return going_on.set_params(
         solver="sgd",
         learning_rate="constant",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..curvature import Array
+from ..plotting import literal, pyplot
 from .openness import MOVES, Vulnerability
 from .result import AttackResult
 from .words import row_title
@@ -96,7 +97,7 @@ class AttackDisplay:
         AttackDisplay
             Itself, with ``axes_`` and ``figure_``.
         """
-        plt = _pyplot()
+        plt = pyplot()
         if ax is not None:
             self.axes_, self.figure_ = [ax], ax.figure
         elif self.images:
@@ -151,7 +152,7 @@ class AttackDisplay:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set_xlabel("step")
         ax.set_ylabel(self.history_label)
-        ax.set_title(self.title, fontsize=10)
+        ax.set_title(literal(self.title), fontsize=10)
         if few:
             ax.legend(fontsize=8)
 
@@ -159,7 +160,7 @@ class AttackDisplay:
         places = np.arange(len(self.features))
         colours = np.where(self.moves > 0, AFTER, BEFORE)
         ax.barh(places, self.moves, color=colours)
-        ax.set_yticks(places, self.features, fontsize=8)
+        ax.set_yticks(places, literal(self.features), fontsize=8)
         ax.invert_yaxis()
         ax.axvline(0.0, color="black", linewidth=0.8)
         ax.locator_params(axis="x", nbins=5)
@@ -233,7 +234,7 @@ class VulnerabilityDisplay:
         if axes is None:
             height = 1.4 + 0.27 * max(len(self.test_names), len(self.row_names), 4)
             options = {"figsize": (10.0, height), "layout": "constrained"}
-            _, axes = _pyplot().subplots(1, 2, **options)
+            _, axes = pyplot().subplots(1, 2, **options)
         drawn = (
             (self.test_names, self.distances, AFTER, "test rows that flip most easily"),
             (self.row_names, self.sizes, BEFORE, "training rows that do most"),
@@ -241,7 +242,7 @@ class VulnerabilityDisplay:
         labels = f"move of one training row that flips ({self.moves})", "mean size of I_pert,loss"
         for ax, (names, lengths, colour, title), label in zip(axes, drawn, labels, strict=True):
             ax.barh(np.arange(len(names)), lengths, color=colour)
-            ax.set_yticks(np.arange(len(names)), names, fontsize=8)
+            ax.set_yticks(np.arange(len(names)), literal(names), fontsize=8)
             ax.invert_yaxis()
             ax.locator_params(axis="x", nbins=6)
             ax.set_xlabel(label)
@@ -287,14 +288,3 @@ def _show(ax: Any, image: Array, title: str, low: float, high: float) -> None:
     ax.imshow(image, **grey)
     ax.set_title(title, fontsize=9)
     ax.set(xticks=[], yticks=[])
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "Drawing an attack needs matplotlib; install it with 'pip install skinfluence[plot]', "
-            "or use to_frame()."
-        ) from error
-    return plt

@@ -34,4 +34,21 @@ def pipeline(model: str, numbers: list[str], categories: list[str]) -> Pipeline:
     if categories:
         indicators = OneHotEncoder(min_frequency=LEAST_ROWS, handle_unknown="infrequent_if_exist")
         steps.append(("categories", indicators, categories))
-    return Pipeline([("columns", ColumnTransformer(steps)), ("model", MODELS[model])])
+    columns = ColumnTransformer(steps, verbose_feature_names_out=False)
+    return Pipeline([("columns", columns), ("model", MODELS[model])])
+
+
+def preprocessing(numbers: list[str], categories: list[str]) -> str:
+    """What ``pipeline`` does to columns, in words."""
+    done = []
+    if numbers:
+        done.append(
+            f"{len(numbers)} columns of numbers: missing ones filled with the median and told of "
+            "by a column of their own, scaled to standard deviation 1"
+        )
+    if categories:
+        done.append(
+            f"{len(categories)} columns of categories: an indicator for each value, values of "
+            f"fewer than {LEAST_ROWS} rows together, missing as a value of its own"
+        )
+    return "; ".join(done)

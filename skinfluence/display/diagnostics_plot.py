@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..curvature import Array
+from ..plotting import literal
 from .drawing import HARMFUL, POINTS, axes_or_new, point_style
 from .making import FromEstimator, require_count, require_explainer, row_titles
 
@@ -225,7 +226,7 @@ class DiagnosticsDisplay(FromEstimator):
         ax.scatter(x, y, s=40.0, facecolors="none", edgecolors=HARMFUL, linewidths=1.2)
         beside = {"transform": ax.transAxes, "fontsize": 8, "va": "center"}
         for place, (name, row) in enumerate(zip(self.names, self.named_rows, strict=True)):
-            words = f"{name}: Cook's D {self.cooks_distance[row]:.2g}"
+            words = f"{literal(name)}: Cook's D {self.cooks_distance[row]:.2g}"
             ax.text(1.04, heights[place], words, **beside)
             ax.annotate(
                 "",

@@ -1,4 +1,4 @@
-"""What the pictures share: colours, the way to matplotlib, and words on axes."""
+"""What the pictures share: colours, axes, and words on them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..curvature import Array
+from ..plotting import pyplot
 
 # Two colours of the Okabe–Ito palette, apart for every kind of colour vision and in grey.
 HELPFUL, HARMFUL = "#0072B2", "#D55E00"
@@ -19,24 +20,6 @@ LINE_STYLES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
 SIGNED = "PuOr"
 # More points than these are drawn as pixels in vector files too.
 RASTERISED = 1000
-
-
-def pyplot() -> Any:
-    """matplotlib's pyplot.
-
-    Raises
-    ------
-    ImportError
-        Where it is not installed.
-    """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "Drawing an explanation needs matplotlib; install it with "
-            "'pip install skinfluence[plot]', or use to_frame()."
-        ) from error
-    return plt
 
 
 def axes_or_new(ax: Any, width: float, height: float) -> Any:

@@ -11,6 +11,7 @@ from scipy import sparse
 from ..blocks import row_blocks
 from ..curvature import Array
 from ..inputs import choose, model_rows, require_in_memory
+from ..plotting import literal
 from ..retraining import take_rows
 from .drawing import axes_or_new, colour_bar, largest_size, signed_image
 from .images import image_of
@@ -115,7 +116,7 @@ class FeatureInfluenceDisplay(FromEstimator):
         Raises
         ------
         TypeError
-            For what is no explainer, and steps whose derivative is not known.
+            For what is no explainer, steps whose derivative is not known, and rows of texts.
         IndexError, ValueError
             For settings and data that don't fit, and no derivative at all.
         """
@@ -131,8 +132,14 @@ class FeatureInfluenceDisplay(FromEstimator):
         X = explainer._training_X
         if space == "model":
             X = model_rows(explainer._transformers, explainer._model, X)
+        elif not hasattr(explainer, "n_features_in_"):
+            raise TypeError(
+                f"{who} got rows that are no columns of numbers, such as texts, which can't move a "
+                "little; needed are columns. space='model' shows those that the model gets."
+            )
         scale = _deviations(X) if per == "deviation" else 1.0
-        rows = _strongest_rows(explainer, explainer._rows(indices), asked, scale)[:n_rows]
+        rows = _strongest_rows(explainer, explainer._rows(indices), asked, scale, _width(X))
+        rows = rows[:n_rows]
         if not len(rows):
             raise ValueError(f"{who} got no training rows in indices; needed is at least one.")
         gradients = scale * explainer.perturbation_gradient(indices=rows, **asked)
@@ -179,9 +186,9 @@ class FeatureInfluenceDisplay(FromEstimator):
         ax = axes_or_new(ax, 2.6 + left + 0.36 * n_features, 0.6 + below + max(3.4, 0.28 * n_rows))
         values = self.gradients[:, self.strongest_features]
         drawn = signed_image(ax, values, largest_size(values), **({"aspect": "auto"} | options))
-        ax.set_xticks(np.arange(n_features), names, fontsize=9)
+        ax.set_xticks(np.arange(n_features), literal(names), fontsize=9)
         ax.tick_params(axis="x", rotation=90)
-        ax.set_yticks(np.arange(n_rows), self.row_names, fontsize=9)
+        ax.set_yticks(np.arange(n_rows), literal(self.row_names), fontsize=9)
         ax.set_ylabel("training row")
         colour_bar(ax, drawn, self.unit)
         return ax
@@ -200,7 +207,7 @@ class FeatureInfluenceDisplay(FromEstimator):
             gradient = self.gradients[place].reshape(height, width)
             drawn = signed_image(ax, gradient, largest, **({"extent": lower} | options))
             caption = self.row_names[place].replace(" (", "\n(")
-            ax.text(left + width / 2.0, upper[3] + GAP * height, caption, **CAPTION)
+            ax.text(left + width / 2.0, upper[3] + GAP * height, literal(caption), **CAPTION)
         ax.set_xlim(-1.0, left + width + 1.0)
         ax.set_ylim(-1.0, upper[3] + 1.0)
         ax.set_xticks([])
@@ -212,11 +219,10 @@ class FeatureInfluenceDisplay(FromEstimator):
 
 
 def _strongest_rows(
-    explainer: Any, rows: Array, asked: dict[str, Any], scale: Array | float
+    explainer: Any, rows: Array, asked: dict[str, Any], scale: Array | float, n_features: int
 ) -> Array:
     """By the norm of their gradients, which are never all held."""
     sizes = np.zeros(len(rows))
-    n_features = int(explainer.n_features_in_)
     for block in row_blocks(len(rows), 24 * n_features):
         gradients = scale * explainer.perturbation_gradient(indices=rows[block], **asked)
         sizes[block] = np.nansum(gradients**2, axis=1)
@@ -259,8 +265,12 @@ def _feature_names(explainer: Any, space: str, n_features: int) -> list[str]:
     return [str(name) for name in names]
 
 
+def _width(X: Any) -> int:
+    return X.shape[1] if hasattr(X, "shape") else len(X[0])
+
+
 def _images(who: str, X: Any, rows: Array, shape: tuple[int, ...]) -> Array:
-    n_features = X.shape[1] if hasattr(X, "shape") else len(X[0])
+    n_features = _width(X)
     if len(shape) != 2 or np.prod(shape) != n_features:
         raise ValueError(
             f"{who} got image_shape={tuple(shape)} for rows of {n_features} features; needed are "

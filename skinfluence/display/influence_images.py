@@ -9,7 +9,8 @@ import numpy as np
 
 from ..curvature import Array
 from ..explanation import Explanation
-from .drawing import HARMFUL, HELPFUL, effect_label, pyplot
+from ..plotting import literal, pyplot
+from .drawing import HARMFUL, HELPFUL, effect_label
 from .images import image_of
 from .making import FromEstimator, one_test_row, require_explainer
 
@@ -158,7 +159,7 @@ class InfluenceImagesDisplay(FromEstimator):
     @staticmethod
     def _draw(ax: Any, image: Array, title: str, colour: str) -> None:
         ax.imshow(image, cmap="gray_r" if image.ndim == 2 else None)
-        ax.set_title(title, fontsize=8)
+        ax.set_title(literal(title), fontsize=8)
         ax.set_xticks([])
         ax.set_yticks([])
         for spine in ax.spines.values():

@@ -11,6 +11,7 @@ from scipy import sparse
 from ..blocks import row_blocks
 from ..curvature import Array
 from ..inputs import model_rows, require_in_memory
+from ..plotting import literal
 from ..predictors import KernelPredictor
 from .drawing import OTHER, SAME, axes_or_new, effect_label, helpful_sign, point_style
 from .making import FromEstimator, one_test_row, require_explainer
@@ -153,7 +154,7 @@ class InfluenceScatterDisplay(FromEstimator):
         ax.ticklabel_format(axis="both", style="sci", scilimits=(-3, 4))
         ax.set_xlabel("Euclidean distance from the test row, in the model's inputs")
         ax.set_ylabel(self.effect_label)
-        ax.set_title(self.title)
+        ax.set_title(literal(self.title))
         if self.same_label is not None:
             ax.legend(handles=[_legend_point(*sort[1:]) for sort in sorts])
         self.ax_, self.figure_ = ax, ax.figure
@@ -164,7 +165,7 @@ def _legend_point(colour: str, marker: str, label: str | None) -> Any:
     """Large and solid, which points of ten thousand are not."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], linestyle="", color=colour, marker=marker, label=label)
+    return Line2D([], [], linestyle="", color=colour, marker=marker, label=literal(label))
 
 
 def _same_label(explainer: Any, labels: Any) -> tuple[Array | None, str]:

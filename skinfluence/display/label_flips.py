@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..curvature import Array
+from ..plotting import literal
 from .drawing import axes_or_new, colour_bar, largest_size, signed_image
 from .making import FromEstimator, require_explainer
 
@@ -135,8 +136,8 @@ class LabelFlipMatrixDisplay(FromEstimator):
         drawn = signed_image(ax, values, largest / 10.0**power, **kwargs)
         if n_classes <= NUMBERED:
             self._write_numbers(ax, values)
-        ax.set_xticks(shown, names, fontsize=9, rotation=0 if upright else 90)
-        ax.set_yticks(shown, names, fontsize=9)
+        ax.set_xticks(shown, literal(names), fontsize=9, rotation=0 if upright else 90)
+        ax.set_yticks(shown, literal(names), fontsize=9)
         ax.set_xlabel("label that it is flipped to")
         ax.set_ylabel("given label")
         times = "" if power == 0 else rf"$10^{{{power}}}$ × "

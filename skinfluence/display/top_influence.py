@@ -9,6 +9,7 @@ import numpy as np
 
 from ..curvature import Array
 from ..explanation import Explanation
+from ..plotting import literal
 from .drawing import HARMFUL, HELPFUL, axes_or_new, effect_label
 from .making import FromEstimator, one_test_row, require_explainer
 
@@ -125,12 +126,12 @@ class TopInfluenceDisplay(FromEstimator):
             (~self.helpful, HARMFUL, "harmful"),
         ):
             ax.barh(positions[chosen], self.effects[chosen], color=colour, label=label)
-        ax.set_yticks(positions, self.names)
+        ax.set_yticks(positions, literal(self.names))
         ax.invert_yaxis()
         ax.axvline(0.0, color="black", linewidth=0.8)
         ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 3))
         ax.set_xlabel(self.unit)
-        ax.set_title(self.title)
+        ax.set_title(literal(self.title))
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
