@@ -6,9 +6,10 @@ Run ``python benchmarks/preconditioners.py`` with SKINFLUENCE_DATA naming the da
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
-from network import N_ROWS, converged, not_converged, pooled
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
@@ -16,6 +17,10 @@ from skinfluence import CG, as_objective
 from skinfluence.convexity import convex_quadratic
 from skinfluence.datasets import fetch_enron1, fetch_mnist, fetch_newsgroups20, load_spambase
 from skinfluence.solvers import SolverContext
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples" / "paper"))
+
+from figure2_right_network import converged, not_converged, tenth_of_mnist
 
 LARGEST_DENSE = 12_000
 
@@ -58,11 +63,11 @@ def main() -> None:
     X, y = mnist.data[:55_000], mnist.target[:55_000]
     model = LogisticRegression(C=1.0 / (0.01 * len(X)), fit_intercept=False, max_iter=1000)
     compare("MNIST, ten classes", model, X, y)
-    # The networks of benchmarks/network.py, on a tenth of the rows.
-    X, y = pooled(X[:N_ROWS]), y[:N_ROWS]
-    halfway = not_converged(X, y, epochs=30)
+    # The networks of examples/paper/figure2_right_network.py, on a tenth of the rows.
+    problem = tenth_of_mnist()
+    halfway, X, y = not_converged(problem), problem.X, problem.y
     compare("network, not converged", halfway.set_params(warm_start=True, max_iter=1), X, y, "auto")
-    compare("network, converged", converged(X, y), X, y, 1e-3)
+    compare("network, converged", converged(problem), X, y, 1e-3)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
 default_role = "autolink"
@@ -41,11 +42,42 @@ autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 autosummary_generate = False
 numpydoc_show_class_members = False
+# All checks of numpydoc but these: what needs no second paragraph, example or reference has none,
+# and where a name, its type with the shape, and the summary say it all, a description would only
+# repeat them (PR07 and RT03: the cotangents of a loss, results that have an entry of their own).
+numpydoc_validation_checks = {"all", "ES01", "EX01", "SA01", "PR07", "RT03"}
+numpydoc_validation_overrides = {
+    # Results are made by the package, not by users: their fields are described as attributes.
+    "PR01": [r"(?ms)\A(?!.*^Parameters$).*^Attributes$"],
+    # A summary may begin with a formula: ℓ = …, g'(m), g_iᵀ …
+    "SS02": [r"\A\w'*(?:_\w|\(| = | → )"],
+}
+numpydoc_validation_exclude = {
+    # scikit-learn's own words.
+    r"\.(?:get_params|set_params|get_metadata_routing|set_\w+_request)$",
+    # A protocol is not called.
+    r"\.responses\.Response$",
+    # Shapes are in their one line.
+    r"\.HessianOperator\.\w+$",
+    r"\.Kernel\.(?:__call__|diagonal)$",
+}
 
 plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = True
 plot_formats = [("png", 120)]
+
+# All examples run, on what comes with the package; sphinx-gallery would leave out those whose names
+# don't begin with plot_.
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_signature": False,
+    "capture_repr": (),
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skinfluence {release}"

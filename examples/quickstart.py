@@ -1,4 +1,6 @@
-"""Where a wrong prediction came from, and which labels are wrong.
+"""
+Where a wrong prediction came from, and which labels are wrong
+==============================================================
 
 Fits logistic regression on embedded MNIST digits, 1s against 7s, some of them with a flipped
 label; explains a test digit that the model gets wrong; draws the training digits that helped

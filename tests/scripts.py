@@ -14,14 +14,15 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 @contextmanager
 def example_module(name: str) -> Iterator[ModuleType]:
-    """An example by the name of its file, imported while the context lasts."""
-    specification = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    """An example by its path without the ending, imported while the context lasts."""
+    path = EXAMPLES / f"{name}.py"
+    specification = importlib.util.spec_from_file_location(path.stem, path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module  # where dataclasses look up their annotations
+    sys.modules[path.stem] = module  # where dataclasses look up their annotations
     try:
         specification.loader.exec_module(module)
         yield module
     finally:
-        del sys.modules[name]
+        del sys.modules[path.stem]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.shared_data
 
 @pytest.fixture(scope="module")
 def example():
-    with example_module("domain_mismatch") as module:
+    with example_module("paper/section53_domain_mismatch") as module:
         yield module
 
 
@@ -228,7 +228,6 @@ def test_it_draws_and_tells(example, data, capsys, monkeypatch, tmp_path):
     told = capsys.readouterr().out
     assert "accuracy on 137 test children, lambda: all rows 100.0%, filtered" in told
     assert "the authors" in told
-    assert str(output) in told
 
 
 def test_another_test_row_must_be_such_a_child(example, data, capsys):

@@ -10,7 +10,7 @@ VARIANTS = ("NO_LOSS", "NO_HESSIAN", "PRODUCT", "NEARNESS")
 
 @pytest.fixture(scope="module")
 def example():
-    with example_module("ingredients_of_influence") as module:
+    with example_module("paper/figure1_ingredients_of_influence") as module:
         yield module
 
 

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 @pytest.fixture(scope="module")
 def example():
-    with example_module("training_set_attack") as module:
+    with example_module("paper/figure5_training_set_attack") as module:
         yield module
 
 

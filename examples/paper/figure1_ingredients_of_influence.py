@@ -1,4 +1,6 @@
-"""Figure 1 of Koh & Liang: what influence is made of, and why it isn't nearness.
+"""
+Figure 1: what influence is made of, and why it isn't nearness
+==============================================================
 
 Logistic regression on MNIST, 1s against 7s, lambda = 0.01 per row, no intercept. With signs y of
 the classes and decision values z, the influence of training row i on the loss of test row t is
@@ -9,8 +11,12 @@ the classes and decision values z, the influence of training row i on the loss o
 product of the two images, up to a constant. Each ingredient is turned off in turn, and the
 training images are ranked by what remains, by Euclidean distance, and by really refitting.
 
-``python examples/ingredients_of_influence.py`` takes the embedded digits, a few seconds;
-``--full`` all 13,007 1s and 7s of MNIST, a minute. The picture needs the extra ``plot``.
+The paper draws influence against its variants for a 7 that the model gets wrong: without the
+training loss the influence of many rows is overestimated; without the inverse Hessian all rows of
+the test image's class seem to help and all others to harm. It gives no numbers; these are ours.
+
+``python examples/paper/figure1_ingredients_of_influence.py`` takes the embedded digits, a few
+seconds; ``--full`` all 13,007 1s and 7s of MNIST as in the paper, a minute.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import expit
 from scipy.stats import spearmanr
@@ -48,8 +55,7 @@ FORMULAS = {
     PRODUCT: LABELS + r"\;x_t^\top x_i$",
     NEARNESS: r"$-\Vert x_i - x_t\Vert$",
 }
-# The paper's green and red, in shades and with marks that stay apart for every kind of colour
-# vision and in grey.
+# The paper's green and red, in shades that stay apart for every kind of colour vision.
 SAME, OTHER = {"color": "#009E73", "marker": "o"}, {"color": "#D55E00", "marker": "x"}
 
 
@@ -73,6 +79,10 @@ def margins(model: Any, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nd
     """The labels as signs, and sign times decision value."""
     signs = np.where(y == model.classes_[1], 1.0, -1.0)
     return signs, signs * model.decision_function(X)
+
+
+# %%
+# The formula and its variants, by hand and by the explainer. Both must say the same.
 
 
 def by_hand(model: Any, X: np.ndarray, y: np.ndarray, x: np.ndarray, label: int) -> dict:
@@ -117,6 +127,11 @@ def disagreement(measured: dict, expected: dict) -> dict[str, float]:
     }
 
 
+# %%
+# How the variants order the training rows, beside influence, and beside what leaving each row out
+# and fitting again really does.
+
+
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(spearmanr(a, b)[0])
 
@@ -124,10 +139,6 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 def most(values: np.ndarray, k: int = K) -> np.ndarray:
     """Positions of the k largest, the largest first."""
     return np.argsort(-values, kind="stable")[:k]
-
-
-def overlap(rows: np.ndarray, others: np.ndarray) -> int:
-    return len(np.intersect1d(rows, others))
 
 
 def compare(measured: dict[str, np.ndarray], same: np.ndarray, refit: np.ndarray) -> list[dict]:
@@ -144,8 +155,8 @@ def compare(measured: dict[str, np.ndarray], same: np.ndarray, refit: np.ndarray
                 "all": rank_correlation(influence, values),
                 "same": rank_correlation(influence[same], values[same]),
                 "other": rank_correlation(influence[~same], values[~same]),
-                "helpful": overlap(most(influence), most(values)),
-                "harmful": overlap(most(-influence), most(harmful)),
+                "helpful": len(np.intersect1d(most(influence), most(values))),
+                "harmful": len(np.intersect1d(most(-influence), most(harmful))),
                 "refit": rank_correlation(refit, values),
             }
         )
@@ -198,6 +209,11 @@ def in_words(
     return "\n".join(fill(s, 96, initial_indent="- ", subsequent_indent="  ") for s in sentences)
 
 
+# %%
+# The picture: influence against each variant, green for the test image's own class and orange for
+# the other, and the images that each variant puts first.
+
+
 def first_rows(name: str, values: np.ndarray, same: np.ndarray) -> list[np.ndarray]:
     """The rows to draw as most helpful and most harmful; by nearness, the nearest of each class."""
     if name != NEARNESS:
@@ -209,8 +225,6 @@ def draw(
     measured: dict[str, np.ndarray], X: np.ndarray, y: np.ndarray, x: np.ndarray, label: int
 ) -> Any:
     """The figure: influence against each measure, and the images that each ranks first."""
-    import matplotlib.pyplot as plt
-
     figure = plt.figure(figsize=(13.0, 10.5), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1.0, 1.75))
     draw_points(above.subplots(1, 4, sharey=True), measured, y, label)
@@ -253,13 +267,15 @@ def draw_image(ax: Any, x: np.ndarray, title: str, colour: str) -> None:
         spine.set(color=colour, linewidth=1.8)
 
 
+# %%
+# On the digits at hand.
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description="What influence is made of.")
     parser.add_argument("--full", action="store_true", help="all 1s and 7s of MNIST")
     parser.add_argument("--test-row", type=int, help="default: the first that is misclassified")
-    parser.add_argument("--output", type=Path, default=Path("ingredients_of_influence.png"))
+    parser.add_argument("--output", type=Path, help="of the picture; shown if absent")
     options = parser.parse_args(arguments)
 
     X, y, X_test, y_test = digits_1_and_7(options.full)
@@ -282,13 +298,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     same = y == label
     print("\n" + report(compare(measured, same, refit)) + "\n")
     print(in_words(measured, same, expit(-margins(explainer, X, y)[1]), label))
-    try:
-        figure = draw(measured, X, y, x, label)
-    except ImportError:
-        print("\nThe picture needs matplotlib: pip install skinfluence[plot]")
-    else:
-        figure.savefig(options.output, dpi=110)
-        print(f"\nInfluence and its variants are drawn in {options.output.resolve()}")
+    figure = draw(measured, X, y, x, label)
+    figure.savefig(options.output, dpi=110) if options.output else plt.show()
 
 
 if __name__ == "__main__":
