@@ -1,4 +1,4 @@
-"""The examples of "Extending" use what the tests use; the gallery has been run when it was built."""
+"""The examples of "Extending" use what the tests use; the gallery ran when it was built."""
 
 import sys
 from pathlib import Path

@@ -296,7 +296,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     refit = explainer.influence(x[None], [label], kind="refit")[0]
     same = y == label
-    print("\n" + report(compare(measured, same, refit)) + "\n")
+    print("\n" + report(compare(measured, same, refit)))
+    print("the paper: pictures alone, of one test image\n")
     print(in_words(measured, same, expit(-margins(explainer, X, y)[1]), label))
     figure = draw(measured, X, y, x, label)
     figure.savefig(options.output, dpi=110) if options.output else plt.show()
