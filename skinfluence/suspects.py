@@ -47,8 +47,8 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
               of a model that has not seen the row and how often labels of each class are
               taken for another (Northcutt et al. 2021). Three times the estimator is fitted again
               with each row weighted by the probability that its label is right, and asked
-              for leave-one-out probabilities; log-odds are averaged with those of the model as it
-              is fitted. Of classifiers with probabilities.
+              for leave-one-out probabilities. Log-odds are averaged with those of the model as it
+              is, half with and half without the row. Of classifiers with probabilities.
             - "loo_loss": the row's loss by the model without it (one Newton step).
             - "loss": the row's loss by the model as it is fitted.
             - "self_influence": how much the row's weight lowers its own loss (−1 times
@@ -105,7 +105,7 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
         >>> explainer = InfluenceExplainer(LogisticRegression(C=0.1)).fit(digits.data, y)
         >>> suspects = explainer.rank_suspects(k=75)
         >>> np.isin(suspects["row"], flipped).sum()
-        np.int64(70)
+        np.int64(69)
         """
         check_is_fitted(self)
         by = self._criterion(by, X_test)
@@ -209,6 +209,8 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
         rows = np.arange(len(codes))
         probabilities = np.asarray(self.loo_predict_proba(), dtype=np.float64)
         require_finite(probabilities, "probability")
+        fitted = np.asarray(self.estimator_.predict_proba(self._training_X), dtype=np.float64)
+        as_it_is = 0.5 * (fitted + probabilities)
         model = same_hyperparameters(self.estimator_)
         for _ in range(ROUNDS):
             transition = transition_matrix(probabilities, codes)
@@ -223,6 +225,5 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
             probabilities = np.where(np.isfinite(unseen), unseen, probabilities)
         transition = transition_matrix(probabilities, codes)
         doubting = true_label_probabilities(probabilities, codes, transition)
-        # Alone it errs where the model is weak, or bent; that fitted to all labels errs elsewhere.
-        fitted = np.asarray(self.estimator_.predict_proba(self._training_X), dtype=np.float64)
-        return pooled_probabilities(doubting, fitted)
+        # Alone it errs where the model is weak, or bent; the model of all labels errs elsewhere.
+        return pooled_probabilities(doubting, as_it_is)
