@@ -73,8 +73,8 @@ class SuspectAnswers(InfluenceAnswers, HeldOutAnswers):
               has not seen the row (the same where the given one is). ``given_target`` and
               ``suggested_target`` of a regressor.
             - ``given_probability``, ``suggested_probability``: of either by that model; by
-              "label_noise", the label that was given taken into account. Where
-              the estimator has probabilities.
+              "label_noise", with the label that was given and the fit to it taken into account
+              too. Where the estimator has probabilities.
             - ``score``, in the units of the criterion (a probability; nats or squared units of y).
             - ``rank_loo_loss``, ``rank_loss``, ``rank_self_influence``: by the other criteria, from
               1.
